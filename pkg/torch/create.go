@@ -1,0 +1,66 @@
+package torch
+
+import (
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch/internal/gotorch"
+	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+)
+
+// FromFloat32 copies values in C order into a tensor of the given shape.
+func (s *Scope) FromFloat32(values []float32, shape ...int64) *Tensor {
+	return s.op("from float32", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.FromFloat32(values, shape, s.device.String())
+	})
+}
+
+// FromArray copies an array into a tensor.
+func (s *Scope) FromArray(a *ndarray.Array) *Tensor {
+	return s.op("from array", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.FromArray(a, toInt64(a.Shape), s.device.String())
+	})
+}
+
+// Full is a float32 tensor of one value.
+func (s *Scope) Full(value float64, shape ...int64) *Tensor {
+	return s.op("full", func(bool) (libtorch.Handle, *libtorch.Error) {
+		if s.device.IsCPU() && len(shape) > 0 {
+			return gotorch.Full(shape, float32(value))
+		}
+		return libtorch.Full(value, ndarray.Float32, shape, s.device.String())
+	})
+}
+
+// FullOf is Full of any element type.
+func (s *Scope) FullOf(dtype ndarray.DType, value float64, shape ...int64) *Tensor {
+	return s.op("full", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Full(value, dtype, shape, s.device.String())
+	})
+}
+
+// Zeros is a float32 tensor of zeros.
+func (s *Scope) Zeros(shape ...int64) *Tensor { return s.Full(0, shape...) }
+
+// Ones is a float32 tensor of ones.
+func (s *Scope) Ones(shape ...int64) *Tensor { return s.Full(1, shape...) }
+
+// Linspace is n float32 values from start to end, both included.
+func (s *Scope) Linspace(start, end float64, n int64) *Tensor {
+	return s.op("linspace", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Linspace(start, end, n, s.device.String())
+	})
+}
+
+// Randn draws float32 values from the standard normal distribution, the same as
+// torch.randn with a generator of that seed.
+func (s *Scope) Randn(g *Generator, shape ...int64) *Tensor {
+	return s.op("randn", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Randn(g.raw(), shape, s.device.String())
+	})
+}
+
+// Bernoulli draws ones with probability p, else zeros, as float32.
+func (s *Scope) Bernoulli(g *Generator, p float64, shape ...int64) *Tensor {
+	return s.op("bernoulli", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Bernoulli(g.raw(), p, shape, s.device.String())
+	})
+}

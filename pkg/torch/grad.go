@@ -1,0 +1,82 @@
+package torch
+
+import "github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+
+// RequireGrad makes t, a leaf, collect its gradient and returns it.
+func (s *Scope) RequireGrad(t *Tensor, on bool) *Tensor {
+	s.effect("requires_grad", func() *libtorch.Error { return libtorch.SetRequiresGrad(t.handle, on) }, t)
+	return t
+}
+
+// RequiresGrad tells whether operations of t are recorded.
+func (s *Scope) RequiresGrad(t *Tensor) (bool, error) {
+	if !s.ready("requires_grad", t) {
+		return false, s.err
+	}
+	on, err := libtorch.RequiresGrad(t.handle)
+	if err != nil {
+		s.failed("requires_grad", err, t)
+	}
+	return on, s.err
+}
+
+// Backward adds the gradients of loss, a scalar, to its leaves.
+func (s *Scope) Backward(loss *Tensor) {
+	s.effect("backward", func() *libtorch.Error { return libtorch.Backward(loss.handle) }, loss)
+}
+
+// BackwardWith is Backward of a tensor of any shape, given the gradient with
+// respect to it.
+func (s *Scope) BackwardWith(t, gradient *Tensor) {
+	s.effect("backward", func() *libtorch.Error { return libtorch.BackwardWith(t.handle, gradient.handle) }, t, gradient)
+}
+
+// Grad is t's collected gradient, nil where it has none. The storage is shared.
+func (s *Scope) Grad(t *Tensor) *Tensor {
+	if !s.ready("grad", t) {
+		return nil
+	}
+	h, err := libtorch.Grad(t.handle)
+	if err != nil {
+		s.failed("grad", err, t)
+		return nil
+	}
+	if h == nil {
+		return nil
+	}
+	grad := &Tensor{handle: h}
+	s.own(grad)
+	return grad
+}
+
+// ClearGrad sets t's gradient to none.
+func (s *Scope) ClearGrad(t *Tensor) {
+	s.effect("clear grad", func() *libtorch.Error { return libtorch.ClearGrad(t.handle) }, t)
+}
+
+// CopyInto overwrites dst with src, of the same shape; never recorded.
+func (s *Scope) CopyInto(dst, src *Tensor) {
+	s.effect("copy", func() *libtorch.Error { return libtorch.CopyInto(dst.handle, src.handle) }, dst, src)
+}
+
+// ClampInPlace limits t's values; never recorded.
+func (s *Scope) ClampInPlace(t *Tensor, minimum, maximum *float64) {
+	s.effect("clamp", func() *libtorch.Error { return libtorch.ClampInPlace(t.handle, minimum, maximum) }, t)
+}
+
+// AddInPlace adds a number to t; never recorded.
+func (s *Scope) AddInPlace(t *Tensor, value float64) {
+	s.effect("add", func() *libtorch.Error { return libtorch.AddInPlace(t.handle, value) }, t)
+}
+
+// ClipGradNorm scales the gradients of params to a common 2-norm of at most
+// maxNorm, as torch.nn.utils.clip_grad_norm_, and returns the norm they had.
+func (s *Scope) ClipGradNorm(params []*Tensor, maxNorm float64) (float64, error) {
+	var total float64
+	s.effect("clip_grad_norm", func() *libtorch.Error {
+		var err *libtorch.Error
+		total, err = libtorch.ClipGradNorm(rawHandles(params), maxNorm)
+		return err
+	}, params...)
+	return total, s.err
+}

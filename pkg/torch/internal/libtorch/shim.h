@@ -1,0 +1,156 @@
+/* The border between Go and libtorch, in plain C.
+ *
+ * Every entry that can fail returns NULL, or an error that the caller releases
+ * with ort_error_free. Results are written to the last argument. No exception
+ * and no thread-local state crosses this border: whether an operation records
+ * gradients is an argument (flags & ORT_GRAD), not a mode of the thread. */
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void *ort_tensor;    /* owns one at::Tensor; the layout gotorch uses too */
+typedef void *ort_generator; /* owns one at::Generator */
+
+enum { ORT_GRAD = 1 };
+
+enum ort_error_code {
+  ORT_ERR_OTHER = 0,
+  ORT_ERR_OUT_OF_MEMORY = 1,
+  ORT_ERR_INDEX = 2,
+  ORT_ERR_TYPE = 3,
+  ORT_ERR_VALUE = 4,
+  ORT_ERR_NOT_IMPLEMENTED = 5,
+  ORT_ERR_CLOSED = 6, /* a handle that was released, or never set */
+};
+
+typedef struct {
+  int32_t code;
+  char *message; /* one line */
+  char *trace;   /* where in libtorch; may be empty */
+} ort_error;
+
+void ort_error_free(ort_error *error);
+
+/* Elementwise operations of one tensor. */
+enum ort_unary_op {
+  ORT_NEG, ORT_EXP, ORT_LOG, ORT_SQRT, ORT_ABS, ORT_SIN, ORT_COS, ORT_SIGMOID,
+  ORT_TANH, ORT_RELU, ORT_SOFTPLUS, ORT_ELU, ORT_SQUARE, ORT_NAN_TO_NUM,
+  ORT_CONTIGUOUS, ORT_CLONE, ORT_DETACH, ORT_ISFINITE_ALL,
+};
+ort_error *ort_unary(int flags, int op, ort_tensor x, ort_tensor *out);
+
+/* Operations of two tensors, broadcasting where PyTorch does. */
+enum ort_binary_op { ORT_ADD, ORT_SUB, ORT_MUL, ORT_DIV, ORT_MATMUL };
+ort_error *ort_binary(int flags, int op, ort_tensor a, ort_tensor b, ort_tensor *out);
+
+/* Operations of a tensor and a number. */
+enum ort_scalar_op { ORT_ADD_SCALAR, ORT_MUL_SCALAR, ORT_POW_SCALAR };
+ort_error *ort_scalar(int flags, int op, ort_tensor x, double value, ort_tensor *out);
+
+/* NULL for no bound. */
+ort_error *ort_clamp(int flags, ort_tensor x, const double *min, const double *max, ort_tensor *out);
+
+/* Reductions; ndims = 0 reduces over all dimensions. */
+enum ort_reduce_op { ORT_SUM, ORT_MEAN, ORT_NORM, ORT_LOGSUMEXP, ORT_AMAX };
+ort_error *ort_reduce(int flags, int op, ort_tensor x, const int64_t *dims, int ndims, int keepdim,
+                      ort_tensor *out);
+
+/* Shapes. */
+ort_error *ort_reshape(int flags, ort_tensor x, const int64_t *shape, int n, ort_tensor *out);
+ort_error *ort_permute(int flags, ort_tensor x, const int64_t *dims, int n, ort_tensor *out);
+ort_error *ort_expand(int flags, ort_tensor x, const int64_t *shape, int n, ort_tensor *out);
+ort_error *ort_narrow(int flags, ort_tensor x, int64_t dim, int64_t start, int64_t length, ort_tensor *out);
+ort_error *ort_index_select(int flags, ort_tensor x, int64_t dim, const int64_t *index, int64_t n,
+                            ort_tensor *out);
+ort_error *ort_cat(int flags, const ort_tensor *parts, int n, int64_t dim, ort_tensor *out);
+ort_error *ort_stack(int flags, const ort_tensor *parts, int n, int64_t dim, ort_tensor *out);
+ort_error *ort_einsum(int flags, const char *equation, const ort_tensor *operands, int n, ort_tensor *out);
+
+/* Layers. kernel, stride, padding, dilation have three entries (time, height,
+ * width); bias may be NULL. padding NULL means "same". */
+ort_error *ort_conv3d(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, const int64_t *stride,
+                      const int64_t *padding, const int64_t *dilation, int64_t groups, ort_tensor *out);
+ort_error *ort_avg_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
+ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
+/* Training updates running_mean and running_var in place. */
+ort_error *ort_batch_norm(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, ort_tensor running_mean,
+                          ort_tensor running_var, int training, double momentum, double eps, ort_tensor *out);
+
+/* Creation. dtype is a c10::ScalarType; device a string such as "cpu", "cuda:0". */
+ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, const int64_t *shape, int n,
+                          const char *device, ort_tensor *out);
+ort_error *ort_full(double value, int dtype, const int64_t *shape, int n, const char *device, ort_tensor *out);
+ort_error *ort_linspace(double start, double end, int64_t steps, const char *device, ort_tensor *out);
+ort_error *ort_randn(ort_generator generator, const int64_t *shape, int n, const char *device, ort_tensor *out);
+ort_error *ort_bernoulli(ort_generator generator, double p, const int64_t *shape, int n, const char *device,
+                         ort_tensor *out);
+ort_error *ort_to(int flags, ort_tensor x, int dtype, const char *device, ort_tensor *out);
+
+/* Facts. sizes must hold ndim entries. */
+ort_error *ort_ndim(ort_tensor x, int64_t *out);
+ort_error *ort_sizes(ort_tensor x, int64_t *sizes);
+ort_error *ort_dtype(ort_tensor x, int *out);
+ort_error *ort_item(ort_tensor x, double *out);
+/* Copies the elements in C order; nbytes must be their exact size. */
+ort_error *ort_copy_out(ort_tensor x, void *dst, int64_t nbytes);
+
+/* Autograd. */
+ort_error *ort_set_requires_grad(ort_tensor x, int on);
+ort_error *ort_requires_grad(ort_tensor x, int *out);
+ort_error *ort_backward(ort_tensor loss);
+ort_error *ort_backward_with(ort_tensor x, ort_tensor gradient);
+ort_error *ort_grad(ort_tensor x, ort_tensor *out); /* NULL in out where there is none */
+ort_error *ort_clear_grad(ort_tensor x);
+
+/* In place, never recorded. */
+ort_error *ort_copy_into(ort_tensor dst, ort_tensor src);
+ort_error *ort_clamp_in_place(ort_tensor x, const double *min, const double *max);
+ort_error *ort_add_in_place(ort_tensor x, double value);
+
+/* Updates of many parameters at once, each with its gradient in .grad. */
+ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, double *total_norm);
+typedef struct {
+  double lr, beta1, beta2, eps, weight_decay;
+  int decoupled; /* AdamW: decay the weights, not the gradient */
+  int amsgrad;
+  int maximize;
+} ort_adam_options;
+ort_error *ort_adam_step(const ort_tensor *params, const ort_tensor *exp_avg, const ort_tensor *exp_avg_sq,
+                         const ort_tensor *max_exp_avg_sq, const double *steps, int n,
+                         const ort_adam_options *options);
+typedef struct {
+  double lr, momentum, dampening, weight_decay;
+  int nesterov;
+  int maximize;
+} ort_sgd_options;
+/* momentum_buffer[i] is used as is where first[i] is 0 and filled where it is 1. */
+ort_error *ort_sgd_step(const ort_tensor *params, const ort_tensor *momentum_buffer, const int *first, int n,
+                        const ort_sgd_options *options);
+
+/* Random generators. State is the byte string that torch.Generator.get_state gives. */
+ort_error *ort_generator_new(uint64_t seed, const char *device, ort_generator *out);
+ort_error *ort_generator_get_state(ort_generator generator, ort_tensor *out);
+ort_error *ort_generator_set_state(ort_generator generator, ort_tensor state);
+void ort_generator_free(ort_generator generator);
+
+/* Life of handles. */
+void ort_free(const ort_tensor *tensors, int n);
+int64_t ort_live(void);
+void ort_adopt(void); /* counts a handle made by gotorch */
+
+/* The process. */
+ort_error *ort_set_threads(int n);
+int ort_get_threads(void);
+void ort_set_grad_mode(int on);
+ort_error *ort_load_cuda(const char *library); /* dlopen; before any question about CUDA */
+ort_error *ort_cuda_device_count(int *out);
+ort_error *ort_cuda_synchronize(void);
+const char *ort_libtorch_version(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,44 @@
+// What belongs to the process or thread: threads, gradient mode, CUDA.
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
+#include <torch/headeronly/version.h>
+
+#include "common.h"
+
+using namespace ort;
+
+// Both are per OS thread in libtorch, so torch.Do sets them on the thread that
+// it has locked.
+ORT_API ort_error *ort_set_threads(int n) {
+  return guard([&] {
+    TORCH_CHECK_VALUE(n > 0, "number of threads must be positive, got ", n);
+    at::set_num_threads(n);
+  });
+}
+
+ORT_API int ort_get_threads(void) { return at::get_num_threads(); }
+
+ORT_API void ort_set_grad_mode(int on) { c10::GradMode::set_enabled(on != 0); }
+
+ORT_API ort_error *ort_load_cuda(const char *library) {
+  return guard([&] {
+    TORCH_CHECK(dlopen(library, RTLD_NOW | RTLD_GLOBAL) != nullptr, dlerror());
+  });
+}
+
+ORT_API ort_error *ort_cuda_device_count(int *out) {
+  *out = 0;
+  return guard([&] {
+    if (at::globalContext().hasCUDA()) *out = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
+  });
+}
+
+ORT_API ort_error *ort_cuda_synchronize(void) {
+  return guard([&] {
+    if (at::globalContext().hasCUDA()) at::detail::getCUDAHooks().deviceSynchronize(-1);
+  });
+}
+
+ORT_API const char *ort_libtorch_version(void) { return TORCH_VERSION; }

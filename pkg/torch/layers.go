@@ -1,0 +1,60 @@
+package torch
+
+import "github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+
+// Conv3DOptions are those of torch.nn.functional.conv3d; entries are (time,
+// height, width). The zero value is stride 1, no padding.
+type Conv3DOptions struct {
+	Stride   [3]int64 // 0 stands for 1
+	Padding  [3]int64
+	Same     bool // padding="same": the output has the input's size
+	Dilation [3]int64
+}
+
+// Conv3D convolves x (batch, channels, time, height, width) with weight (out
+// channels, channels, time, height, width); bias (out channels) may be nil.
+func (s *Scope) Conv3D(x, weight, bias *Tensor, o Conv3DOptions) *Tensor {
+	operands := []*Tensor{x, weight}
+	var offset libtorch.Handle
+	if bias != nil {
+		operands, offset = append(operands, bias), bias.handle
+	}
+	padding := o.Padding[:]
+	if o.Same {
+		padding = nil
+	}
+	stride, dilation := atLeastOne(o.Stride), atLeastOne(o.Dilation)
+	return s.op("conv3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Conv3D(grad, x.handle, weight.handle, offset, stride[:], padding, dilation[:], 1)
+	}, operands...)
+}
+
+func atLeastOne(v [3]int64) [3]int64 {
+	for i := range v {
+		v[i] = max(v[i], 1)
+	}
+	return v
+}
+
+// AvgPool3D averages over blocks of the given size (time, height, width).
+func (s *Scope) AvgPool3D(x *Tensor, kernel [3]int64) *Tensor {
+	return s.op("avg_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.AvgPool3D(grad, x.handle, kernel[:])
+	}, x)
+}
+
+// MaxPool3D takes the maximum over blocks of the given size.
+func (s *Scope) MaxPool3D(x *Tensor, kernel [3]int64) *Tensor {
+	return s.op("max_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.MaxPool3D(grad, x.handle, kernel[:])
+	}, x)
+}
+
+// BatchNorm normalises x per channel. In training it uses the batch's statistics
+// and moves the running ones (mean, variance) towards them by momentum.
+func (s *Scope) BatchNorm(x, weight, bias, mean, variance *Tensor, momentum, eps float64) *Tensor {
+	return s.op("batch_norm", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.BatchNorm(grad, x.handle, weight.handle, bias.handle, mean.handle, variance.handle,
+			s.Training(), momentum, eps)
+	}, x, weight, bias, mean, variance)
+}
