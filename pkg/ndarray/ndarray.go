@@ -65,6 +65,12 @@ type Array struct {
 	Data  []byte
 }
 
+// Named is an array with a name: an entry of a state dict or of an .npz file.
+type Named struct {
+	Name  string
+	Array *Array
+}
+
 // New returns a zeroed array, or an error where the shape is negative or does
 // not fit into memory's addresses.
 func New(dtype DType, shape ...int) (*Array, error) {

@@ -60,7 +60,7 @@ func (s *Scope) ready(name string, operands ...*Tensor) bool {
 }
 
 func (s *Scope) failed(name string, err *libtorch.Error, operands ...*Tensor) {
-	e := &Error{Op: name, Layer: s.currentLayer(), Kind: kindOf(err), Msg: err.Msg, Trace: err.Trace}
+	e := &Error{Op: name, Layer: s.currentLayer(), Kind: kindOf(err), Msg: firstSentence(err.Msg), Trace: err.Trace}
 	for _, t := range operands {
 		if shape, err := libtorch.Shape(t.handle); err == nil {
 			e.Shapes = append(e.Shapes, shape)

@@ -52,9 +52,19 @@ func (s *Scope) Linspace(start, end float64, n int64) *Tensor {
 
 // Randn draws float32 values from the standard normal distribution, the same as
 // torch.randn with a generator of that seed.
-func (s *Scope) Randn(g *Generator, shape ...int64) *Tensor {
-	return s.op("randn", func(bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.Randn(g.raw(), shape, s.device.String())
+func (s *Scope) Randn(g *Generator, shape ...int64) *Tensor { return s.Normal(g, 0, 1, shape...) }
+
+// Normal draws float32 values from a normal distribution, as Tensor.normal_.
+func (s *Scope) Normal(g *Generator, mean, std float64, shape ...int64) *Tensor {
+	return s.op("normal", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Normal(g.raw(), mean, std, shape, s.device.String())
+	})
+}
+
+// Uniform draws float32 values from [from, to), as Tensor.uniform_.
+func (s *Scope) Uniform(g *Generator, from, to float64, shape ...int64) *Tensor {
+	return s.op("uniform", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Uniform(g.raw(), from, to, shape, s.device.String())
 	})
 }
 

@@ -46,6 +46,13 @@ func (e *Error) Error() string {
 // Unwrap is the kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
+// firstSentence cuts off the advice to developers of libtorch that follows some
+// of its messages.
+func firstSentence(msg string) string {
+	short, _, _ := strings.Cut(msg, ". This could be because")
+	return short
+}
+
 func shapeString(shape []int64) string {
 	return strings.ReplaceAll(fmt.Sprint(shape), " ", "×")
 }
@@ -56,7 +63,7 @@ var messageKinds = []struct {
 	words []string
 }{
 	{ErrOutOfMemory, []string{"can't allocate memory"}},
-	{ErrDevice, []string{"' backend", "same device", "device type", "on device", "CUDA error", "No CUDA"}},
+	{ErrDevice, []string{"same device", "device type", "on device", "CUDA error", "No CUDA"}},
 	{ErrDType, []string{"scalar type", "dtype", "data type", "same type", "to have the same"}},
 	{ErrShape, []string{"size", "shape", "dimension", "dim ", "channels", "elements"}},
 }
@@ -70,6 +77,9 @@ func kindOf(e *libtorch.Error) error {
 	case libtorch.Type:
 		return ErrDType
 	case libtorch.NotImplemented:
+		if strings.Contains(e.Msg, "' backend") {
+			return ErrDevice
+		}
 		return ErrNotBuilt
 	case libtorch.Index:
 		return ErrShape

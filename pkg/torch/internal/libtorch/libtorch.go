@@ -319,11 +319,23 @@ func Linspace(start, end float64, steps int64, device string) (h Handle, err *Er
 	return h, err
 }
 
-// Randn draws float32 values from the standard normal distribution.
-func Randn(g Generator, shape []int64, device string) (h Handle, err *Error) {
+// Normal draws float32 values from a normal distribution.
+func Normal(g Generator, mean, std float64, shape []int64, device string) (h Handle, err *Error) {
 	withDevice(device, func(d *C.char) {
 		var t C.ort_tensor
-		e := C.ort_randn(C.ort_generator(unsafe.Pointer(g)), ints(shape), C.int(len(shape)), d, &t)
+		e := C.ort_normal(C.ort_generator(unsafe.Pointer(g)), C.double(mean), C.double(std), ints(shape),
+			C.int(len(shape)), d, &t)
+		h, err = out(t, e)
+	})
+	return h, err
+}
+
+// Uniform draws float32 values from [from, to).
+func Uniform(g Generator, from, to float64, shape []int64, device string) (h Handle, err *Error) {
+	withDevice(device, func(d *C.char) {
+		var t C.ort_tensor
+		e := C.ort_uniform(C.ort_generator(unsafe.Pointer(g)), C.double(from), C.double(to), ints(shape),
+			C.int(len(shape)), d, &t)
 		h, err = out(t, e)
 	})
 	return h, err

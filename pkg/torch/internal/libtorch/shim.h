@@ -85,7 +85,10 @@ ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, const int
                           const char *device, ort_tensor *out);
 ort_error *ort_full(double value, int dtype, const int64_t *shape, int n, const char *device, ort_tensor *out);
 ort_error *ort_linspace(double start, double end, int64_t steps, const char *device, ort_tensor *out);
-ort_error *ort_randn(ort_generator generator, const int64_t *shape, int n, const char *device, ort_tensor *out);
+ort_error *ort_normal(ort_generator generator, double mean, double std, const int64_t *shape, int n,
+                      const char *device, ort_tensor *out);
+ort_error *ort_uniform(ort_generator generator, double from, double to, const int64_t *shape, int n,
+                       const char *device, ort_tensor *out);
 ort_error *ort_bernoulli(ort_generator generator, double p, const int64_t *shape, int n, const char *device,
                          ort_tensor *out);
 ort_error *ort_to(int flags, ort_tensor x, int dtype, const char *device, ort_tensor *out);

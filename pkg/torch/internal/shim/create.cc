@@ -43,10 +43,19 @@ ORT_API ort_error *ort_linspace(double start, double end, int64_t steps, const c
   });
 }
 
-ORT_API ort_error *ort_randn(ort_generator generator, const int64_t *shape, int n, const char *device,
-                             ort_tensor *out) {
+ORT_API ort_error *ort_normal(ort_generator generator, double mean, double std, const int64_t *shape, int n,
+                              const char *device, ort_tensor *out) {
   return produce(0, out, [&] {
-    return at::randn(ints(shape, n), generator_of(generator), options(static_cast<int>(at::kFloat), device));
+    auto x = at::empty(ints(shape, n), options(static_cast<int>(at::kFloat), device));
+    return x.normal_(mean, std, generator_of(generator));
+  });
+}
+
+ORT_API ort_error *ort_uniform(ort_generator generator, double from, double to, const int64_t *shape, int n,
+                               const char *device, ort_tensor *out) {
+  return produce(0, out, [&] {
+    auto x = at::empty(ints(shape, n), options(static_cast<int>(at::kFloat), device));
+    return x.uniform_(from, to, generator_of(generator));
   });
 }
 

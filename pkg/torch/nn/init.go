@@ -1,0 +1,65 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Init makes the first value of a tensor. Draws come in the order in which
+// PyTorch's constructors make them, so that a seed gives the same weights.
+type Init func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor
+
+// Constant fills with one value.
+func Constant(value float64) Init {
+	return func(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
+		return s.FullOf(ndarray.Float32, value, shape...)
+	}
+}
+
+// Zeros and Ones fill with 0 and 1.
+var (
+	Zeros = Constant(0)
+	Ones  = Constant(1)
+)
+
+// ZeroCount is an int64 zero, for counters such as num_batches_tracked.
+func ZeroCount(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
+	return s.FullOf(ndarray.Int64, 0, shape...)
+}
+
+// Normal draws from a normal distribution, as nn.init.normal_.
+func Normal(mean, std float64) Init {
+	return func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
+		return s.Normal(rng, mean, std, shape...)
+	}
+}
+
+// ScaledNormal is torch.randn(shape) * std.
+func ScaledNormal(std float64) Init {
+	return func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
+		return s.MulScalar(s.Randn(rng, shape...), std)
+	}
+}
+
+// ConvUniform draws from ±1/sqrt(fanIn): what nn.Conv3d's reset_parameters does
+// for weights (kaiming_uniform_ with a = sqrt 5) and bias alike.
+func ConvUniform(fanIn int64) Init {
+	bound := 1 / math.Sqrt(float64(fanIn))
+	return func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
+		return s.Uniform(rng, -bound, bound, shape...)
+	}
+}
+
+// Values are given numbers.
+func Values(values []float32) Init {
+	return func(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
+		return s.FromFloat32(values, shape...)
+	}
+}
+
+// Computed is a value that operations give; its shape is checked on use.
+func Computed(f func(s *torch.Scope) *torch.Tensor) Init {
+	return func(s *torch.Scope, _ *torch.Generator, _ []int64) *torch.Tensor { return f(s) }
+}

@@ -1,0 +1,106 @@
+package nn
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+func newStore(t *testing.T) *Store {
+	t.Helper()
+	before := torch.LiveTensors()
+	rng, err := torch.NewGenerator(1, torch.CPU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStore(torch.CPU, rng)
+	t.Cleanup(func() {
+		s.Close()
+		rng.Close()
+		if left := torch.LiveTensors() - before; left != 0 {
+			t.Errorf("%d tensors are left over", left)
+		}
+	})
+	return s
+}
+
+func TestNamesComeFromPathsInCreationOrder(t *testing.T) {
+	s := newStore(t)
+	layer := s.Root().Sub("core").Sub("features").Subf("layer%d", 0)
+	layer.Sub("conv").Param("weight", ScaledNormal(0.01), 2, 3)
+	layer.Sub("norm").Buffer("num_batches_tracked", ZeroCount)
+	layer.Frozen("grid", Ones, 1)
+	var names []string
+	for _, e := range s.Entries() {
+		names = append(names, e.Name)
+	}
+	want := []string{
+		"core.features.layer0.conv.weight", "core.features.layer0.norm.num_batches_tracked",
+		"core.features.layer0.grid",
+	}
+	if !slices.Equal(names, want) || s.Err() != nil {
+		t.Errorf("names are %v, %v", names, s.Err())
+	}
+	if p := s.Trainable(); len(p) != 1 || p[0].Name != want[0] {
+		t.Errorf("trainable: %v", p)
+	}
+	if err := s.Freeze("core."); err != nil || len(s.Trainable()) != 0 {
+		t.Errorf("after Freeze %v are trained, %v", s.Trainable(), err)
+	}
+}
+
+func TestSecondCreationOfANameIsAnError(t *testing.T) {
+	s := newStore(t)
+	s.Root().Param("w", Zeros, 1)
+	s.Root().Param("w", Zeros, 1)
+	if s.Err() == nil || !strings.Contains(s.Err().Error(), "w is created twice") {
+		t.Errorf("error is %v", s.Err())
+	}
+}
+
+func TestLoadIsAllOrNothingAndReportsAllMismatches(t *testing.T) {
+	s := newStore(t)
+	s.Root().Param("a", Zeros, 2)
+	s.Root().Param("b", Zeros, 3)
+	s.Root().Param("c", Zeros, 1)
+	two, _ := ndarray.FromFloat32([]float32{1, 2}, 2)
+	err := s.Load([]ndarray.Named{{Name: "a", Array: two}, {Name: "b", Array: two}, {Name: "x", Array: two}})
+	var m *MismatchError
+	if !errors.As(err, &m) || !slices.Equal(m.Missing, []string{"c"}) || !slices.Equal(m.Unexpected, []string{"x"}) ||
+		len(m.WrongShape) != 1 {
+		t.Fatalf("error is %v", err)
+	}
+	state, err := s.StateDict()
+	if err != nil || state[0].Array.At(0) != 0 {
+		t.Errorf("a failed load changed the model: %v, %v", state, err)
+	}
+	state[0].Array = two
+	if err := s.Load(state); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := s.StateDict(); again[0].Array.At(1) != 2 {
+		t.Error("load did not copy")
+	}
+}
+
+func TestInitDrawsWhatPyTorchDraws(t *testing.T) {
+	s := newStore(t)
+	// torch.manual_seed(1); torch.randn(2,3)*0.01; torch.nn.Conv3d(2,2,(1,2,2)).weight.flatten()[:2]
+	w := s.Root().Param("w", ScaledNormal(0.01), 2, 3)
+	c := s.Root().Param("c", ConvUniform(8), 2, 2, 1, 2, 2)
+	got, err := s.Scope().Float32s(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0.006613521371036768, 0.0026692410465329885}; !slices.Equal(got[:2], want) {
+		t.Errorf("normal draws %v, want %v", got[:2], want)
+	}
+	got, err = s.Scope().Float32s(c)
+	if want := []float32{0.1291276514530182, -0.1377801150083542}; err != nil || !slices.Equal(got[:2], want) {
+		t.Errorf("uniform draws %v, want %v, %v", got[:2], want, err)
+	}
+}

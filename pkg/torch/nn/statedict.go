@@ -1,0 +1,89 @@
+package nn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// StateDict copies all tensors out, in creation order.
+func (s *Store) StateDict() ([]ndarray.Named, error) {
+	state := make([]ndarray.Named, 0, len(s.entries))
+	for _, e := range s.entries {
+		a, err := s.scope.Array(e.Tensor)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name, err)
+		}
+		state = append(state, ndarray.Named{Name: e.Name, Array: a})
+	}
+	return state, nil
+}
+
+// MismatchError reports at once all that keeps a state dict from fitting a model.
+type MismatchError struct {
+	Missing    []string // in the model only
+	Unexpected []string // in the state dict only
+	WrongShape []string // "name: file [2 3], model [2 4]"
+}
+
+// Error is one line, in PyTorch's words.
+func (e *MismatchError) Error() string {
+	var parts []string
+	for _, p := range []struct {
+		title string
+		names []string
+	}{
+		{"missing keys", e.Missing}, {"unexpected keys", e.Unexpected}, {"size mismatch", e.WrongShape},
+	} {
+		if len(p.names) > 0 {
+			parts = append(parts, p.title+": "+strings.Join(p.names, ", "))
+		}
+	}
+	return "state dict does not fit the model: " + strings.Join(parts, "; ")
+}
+
+// Load copies a state dict into the store's tensors, in place. Unless it fits
+// name for name and shape for shape, nothing is copied and the error is a
+// *MismatchError.
+func (s *Store) Load(state []ndarray.Named) error {
+	if err := s.check(state); err != nil {
+		return err
+	}
+	return s.scope.Inner(func(in *torch.Scope) error {
+		for _, n := range state {
+			in.CopyInto(s.byName[n.Name].Tensor, in.FromArray(n.Array))
+		}
+		return in.Err()
+	})
+}
+
+func (s *Store) check(state []ndarray.Named) error {
+	var e MismatchError
+	seen := map[string]bool{}
+	for _, n := range state {
+		entry, ok := s.byName[n.Name]
+		if !ok {
+			e.Unexpected = append(e.Unexpected, n.Name)
+			continue
+		}
+		seen[n.Name] = true
+		shape, err := s.scope.Shape(entry.Tensor)
+		if err != nil {
+			return err
+		}
+		if fmt.Sprint(shape) != fmt.Sprint(n.Array.Shape) {
+			e.WrongShape = append(e.WrongShape, fmt.Sprintf("%s: file %v, model %v", n.Name, n.Array.Shape, shape))
+		}
+	}
+	for _, entry := range s.entries {
+		if !seen[entry.Name] {
+			e.Missing = append(e.Missing, entry.Name)
+		}
+	}
+	if len(e.Missing)+len(e.Unexpected)+len(e.WrongShape) > 0 {
+		return &e
+	}
+	return nil
+}

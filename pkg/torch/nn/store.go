@@ -1,0 +1,154 @@
+// Package nn names the tensors of a model. A Store keeps parameters and buffers
+// under the names that PyTorch's state_dict gives them, in creation order; a
+// Path is a place in that tree of names, which a layer's constructor asks for
+// its tensors.
+package nn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Entry is a parameter or buffer of a Store.
+type Entry struct {
+	Name   string
+	Tensor *torch.Tensor
+	// Trainable entries are PyTorch's parameters with requires_grad; the others
+	// are buffers and frozen parameters.
+	Trainable bool
+	// Parameter tells nn.Parameter from a buffer.
+	Parameter bool
+}
+
+// Store owns the tensors of a model. The first error of its constructors sticks,
+// as in a scope.
+type Store struct {
+	scope   *torch.Scope
+	rng     *torch.Generator
+	entries []*Entry
+	byName  map[string]*Entry
+}
+
+// NewStore makes an empty store on a device, whose random initialisation draws
+// from rng.
+func NewStore(device torch.Device, rng *torch.Generator) *Store {
+	return &Store{scope: torch.NewScope(device), rng: rng, byName: map[string]*Entry{}}
+}
+
+// Close frees all tensors.
+func (s *Store) Close() { s.scope.Close() }
+
+// Scope is the root scope that the tensors live in.
+func (s *Store) Scope() *torch.Scope { return s.scope }
+
+// Err is the first error of the store's constructors.
+func (s *Store) Err() error { return s.scope.Err() }
+
+// Root is the empty path.
+func (s *Store) Root() Path { return Path{store: s} }
+
+// Entries are all tensors in creation order, which is state_dict's.
+func (s *Store) Entries() []*Entry { return s.entries }
+
+// Lookup finds a tensor by its full name.
+func (s *Store) Lookup(name string) (*Entry, bool) {
+	e, ok := s.byName[name]
+	return e, ok
+}
+
+// Trainable are the parameters that an optimizer moves, in creation order.
+func (s *Store) Trainable() []*Entry {
+	var list []*Entry
+	for _, e := range s.entries {
+		if e.Trainable {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Freeze stops the training of all parameters whose name starts with prefix.
+func (s *Store) Freeze(prefix string) error {
+	for _, e := range s.entries {
+		if e.Trainable && strings.HasPrefix(e.Name, prefix) {
+			e.Trainable = false
+			s.scope.RequireGrad(e.Tensor, false)
+		}
+	}
+	return s.scope.Err()
+}
+
+// ZeroGrad sets all gradients to none.
+func (s *Store) ZeroGrad() error {
+	for _, e := range s.entries {
+		if e.Trainable {
+			s.scope.ClearGrad(e.Tensor)
+		}
+	}
+	return s.scope.Err()
+}
+
+// Path is a place in a store's tree of names, such as core.features.layer0.
+type Path struct {
+	store *Store
+	name  string
+}
+
+// Sub is the place called name inside p.
+func (p Path) Sub(name string) Path { return Path{store: p.store, name: p.full(name)} }
+
+// Subf is Sub with a formatted name.
+func (p Path) Subf(format string, args ...any) Path { return p.Sub(fmt.Sprintf(format, args...)) }
+
+// String is the full name.
+func (p Path) String() string { return p.name }
+
+// Err is the store's first error.
+func (p Path) Err() error { return p.store.Err() }
+
+// Fail makes err the store's error, unless it has one.
+func (p Path) Fail(err error) { p.store.scope.Fail(err) }
+
+func (p Path) full(name string) string {
+	if p.name == "" {
+		return name
+	}
+	return p.name + "." + name
+}
+
+// Param creates a trainable parameter.
+func (p Path) Param(name string, init Init, shape ...int64) *torch.Tensor {
+	t := p.create(name, init, shape, true, true)
+	return p.store.scope.RequireGrad(t, true)
+}
+
+// Frozen creates an nn.Parameter with requires_grad off.
+func (p Path) Frozen(name string, init Init, shape ...int64) *torch.Tensor {
+	return p.create(name, init, shape, false, true)
+}
+
+// Buffer creates a tensor that is saved but not trained.
+func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
+	return p.create(name, init, shape, false, false)
+}
+
+func (p Path) create(name string, init Init, shape []int64, trainable, parameter bool) *torch.Tensor {
+	s, full := p.store, p.full(name)
+	if _, exists := s.byName[full]; exists {
+		p.Fail(fmt.Errorf("parameter %s is created twice", full))
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	defer s.scope.Enter(full)()
+	t := init(s.scope, s.rng, shape)
+	if s.Err() != nil {
+		return nil
+	}
+	e := &Entry{Name: full, Tensor: t, Trainable: trainable, Parameter: parameter}
+	s.entries = append(s.entries, e)
+	s.byName[full] = e
+	return t
+}
