@@ -133,6 +133,8 @@ const (
 	signatureCentral = 0x02014b50
 	signatureLocal   = 0x04034b50
 
+	signatureDescriptor = 0x08074b50
+
 	lengthEnd     = 22
 	lengthEnd64   = 56
 	lengthLocator = 20
@@ -317,6 +319,26 @@ func (e *Entry) checkLocal(limit int64) error {
 	if string(variable[:nameLength]) != e.Name || le.Uint16(b[6:]) != e.flags || le.Uint16(b[8:]) != e.method ||
 		crc != e.crc || packed != e.packed || size != e.Size {
 		return errors.New("its two headers contradict each other")
+	}
+	if e.flags&flagDescriptor != 0 {
+		return e.checkDescriptor(limit)
+	}
+	return nil
+}
+
+// checkDescriptor compares the CRC of the record after the data, which may start
+// with a signature or not.
+func (e *Entry) checkDescriptor(limit int64) error {
+	b := make([]byte, 8)
+	at := e.dataOffset + e.packed
+	if at > limit-int64(len(b)) {
+		return errors.New("its data descriptor is missing")
+	}
+	if _, err := e.archive.ReadAt(b, at); err != nil {
+		return err
+	}
+	if le.Uint32(b) != e.crc && (le.Uint32(b) != signatureDescriptor || le.Uint32(b[4:]) != e.crc) {
+		return errors.New("its data descriptor contradicts its headers")
 	}
 	return nil
 }
