@@ -1,0 +1,87 @@
+# openretina: `make help` prints what there is to do.
+
+# Where `make install` puts bin/ and lib/; DESTDIR is put before it, for packagers.
+PREFIX    ?= /usr/local
+FUZZTIME  ?= 30s
+BENCHTIME ?= 1s
+
+module    := github.com/open-retina/openretina-go
+native    := . build/libtorch.env &&
+version   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+golangci  := build/tools/golangci-lint
+govulncheck := build/tools/govulncheck
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+
+# Run paths of a program in DIR/bin that finds the native libraries in $(1), given relative to DIR/bin.
+rpath      = -Wl,--disable-new-dtags,-rpath,\$$ORIGIN/$(1)/openretina,-rpath,\$$ORIGIN/$(1)/torch/lib,-rpath,\$$ORIGIN/$(1)/hdf5/lib
+go-build   = go build -trimpath -o $(1) -ldflags "-X $(module)/cmd/openretina/internal/cli.Version=$(version) -extld=$(CURDIR)/scripts/link.sh '-extldflags=$(call rpath,$(2))'" ./cmd/openretina
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Print this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##### build
+
+.PHONY: libtorch
+libtorch: ## Install libtorch and HDF5 into lib/ and build the C++ libraries (what is there is kept).
+	@scripts/install-libtorch.sh
+
+.PHONY: shim
+shim: libtorch ## Compile what changed of our C++ behind pkg/torch.
+
+.PHONY: build
+build: libtorch ## Build bin/openretina.
+	@$(native) $(call go-build,bin/openretina,$$(realpath -m --relative-to=bin "$$OPENRETINA_NATIVE"))
+
+.PHONY: install
+install: ## Install the program and its libraries below PREFIX (default /usr/local); they may be moved together.
+	@test -x bin/openretina || $(MAKE) --no-print-directory build
+	@$(native) scripts/install-tree.sh bin/openretina "$$OPENRETINA_NATIVE" "$(DESTDIR)$(PREFIX)"
+
+.PHONY: demo
+demo: build ## Simulate a retina, train, evaluate and probe a model of it (under 10 minutes).
+	@scripts/demo.sh
+
+##### test
+
+.PHONY: test
+test: libtorch ## Run all tests.
+	@$(native) go test ./...
+
+.PHONY: test-race
+test-race: ## Run the tests of the packages that need no libtorch under the race detector.
+	@go test -race $$(scripts/pure-packages.sh)
+
+.PHONY: test-python
+test-python: build ## Compare with the Python package, in a virtual environment of its own (6 GB).
+	@scripts/test-python.sh
+
+.PHONY: test-image
+test-image: ## Try the Dockerfile's steps in a clean Debian (needs root and debootstrap).
+	@scripts/test-image.sh
+
+.PHONY: bench
+bench: libtorch ## Run all benchmarks.
+	@$(native) go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+.PHONY: fuzz
+fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 30s) each.
+	@$(native) scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: libtorch $(golangci) $(govulncheck) ## Run the linters.
+	@$(native) $(golangci) run && scripts/govulncheck.sh $(govulncheck)
+
+$(golangci):
+	GOBIN=$(CURDIR)/build/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+$(govulncheck):
+	GOBIN=$(CURDIR)/build/tools go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+##### tidy up
+
+.PHONY: clean
+clean: ## Remove what was built, but not lib/ (remove that by hand to install libtorch anew).
+	rm -rf bin build/native demo
