@@ -1,0 +1,150 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Movie is a stimulus: Data has shape (Channels, Frames, Height, Width).
+type Movie struct {
+	Channels, Frames, Height, Width int
+	Data                            []float32
+}
+
+// View is the whole movie as it is.
+func (m *Movie) View() View {
+	v := View{channels: m.Channels, height: m.Height, width: m.Width}
+	if m.Frames > 0 {
+		v.stretches = []stretch{{movie: m, frames: m.Frames}}
+		v.frames = m.Frames
+	}
+	return v
+}
+
+// stretch is some consecutive frames of a movie; at is their place in the view.
+type stretch struct {
+	movie            *Movie
+	from, frames, at int
+}
+
+// View is a movie as a session saw it, made of stretches of other movies whose
+// frames it shares: cut, put into another order, mirrored. The zero value has no
+// frames. A View is immutable and may be used by several goroutines.
+type View struct {
+	stretches               []stretch
+	frames                  int
+	channels, height, width int
+	mirrored                bool
+}
+
+// Frames is the number of frames.
+func (v View) Frames() int { return v.frames }
+
+// Shape gives channels, frames, height and width.
+func (v View) Shape() (channels, frames, height, width int) {
+	return v.channels, v.frames, v.height, v.width
+}
+
+// Slice is the frames from start up to, not including, end.
+func (v View) Slice(start, end int) View {
+	out := v
+	out.stretches, out.frames = nil, 0
+	v.each(start, end-start, func(s stretch) { out.add(s) })
+	return out
+}
+
+// add appends a stretch, and joins it with the last one where they are
+// neighbours in the same movie.
+func (v *View) add(s stretch) {
+	if n := len(v.stretches); n > 0 {
+		last := &v.stretches[n-1]
+		if last.movie == s.movie && last.from+last.frames == s.from {
+			last.frames += s.frames
+			v.frames += s.frames
+			return
+		}
+	}
+	s.at = v.frames
+	v.stretches = append(v.stretches, s)
+	v.frames += s.frames
+}
+
+// each calls visit for the parts of the stretches that make up n frames from
+// start, in order.
+func (v View) each(start, n int, visit func(stretch)) {
+	first := sort.Search(len(v.stretches), func(i int) bool {
+		return v.stretches[i].at+v.stretches[i].frames > start
+	})
+	for _, s := range v.stretches[first:] {
+		if n <= 0 {
+			return
+		}
+		skip := max(0, start-s.at)
+		s.from, s.frames = s.from+skip, min(s.frames-skip, n)
+		n -= s.frames
+		visit(s)
+	}
+}
+
+// Mirror is the view with left and right exchanged, as the other eye saw it.
+func (v View) Mirror() View {
+	v.mirrored = !v.mirrored
+	return v
+}
+
+// Concat joins views in time. They must agree in channels, height and width,
+// and in being mirrored.
+func Concat(views ...View) (View, error) {
+	if len(views) == 0 {
+		return View{}, errors.New("no movies to join")
+	}
+	out := views[0].Slice(0, 0)
+	for _, v := range views {
+		if v.channels != out.channels || v.height != out.height || v.width != out.width || v.mirrored != out.mirrored {
+			return View{}, fmt.Errorf("movies of %d×%d×%d and %d×%d×%d (channels, height, width) cannot be joined",
+				out.channels, out.height, out.width, v.channels, v.height, v.width)
+		}
+		for _, s := range v.stretches {
+			out.add(s)
+		}
+	}
+	return out, nil
+}
+
+// Copy writes n frames from start into dst, which has shape (channels, n,
+// height, width).
+func (v View) Copy(dst []float32, start, n int) {
+	pixels := v.height * v.width
+	done := 0
+	v.each(start, n, func(s stretch) {
+		for c := range v.channels {
+			from := (c*s.movie.Frames + s.from) * pixels
+			to := (c*n + done) * pixels
+			v.copyRows(dst[to:to+s.frames*pixels], s.movie.Data[from:from+s.frames*pixels])
+		}
+		done += s.frames
+	})
+}
+
+// copyRows copies frames, each row reversed where the view is mirrored.
+func (v View) copyRows(dst, src []float32) {
+	if !v.mirrored {
+		copy(dst, src)
+		return
+	}
+	for at := 0; at < len(src); at += v.width {
+		row, mirror := src[at:at+v.width], dst[at:at+v.width]
+		for i, value := range row {
+			mirror[v.width-1-i] = value
+		}
+	}
+}
+
+// Movie copies the view into a movie of its own.
+func (v View) Movie() *Movie {
+	m := &Movie{Channels: v.channels, Frames: v.frames, Height: v.height, Width: v.width}
+	m.Data = make([]float32, v.channels*v.frames*v.height*v.width)
+	v.Copy(m.Data, 0, v.frames)
+	return m
+}
