@@ -157,7 +157,8 @@ func pathFault(p string) error {
 	return nil
 }
 
-// nearest orders the models' names by their edit distance from name.
+// nearest orders the models' names: those that contain name come first, and then
+// the edit distance decides.
 func nearest(name string) []string {
 	names := make([]string, len(models))
 	for i, m := range models {
@@ -166,7 +167,13 @@ func nearest(name string) []string {
 	// Names are short; a longer word is unlike all of them anyway.
 	const longest = 100
 	word := name[:min(len(name), longest)]
-	slices.SortStableFunc(names, func(a, b string) int { return editDistance(word, a) - editDistance(word, b) })
+	distance := func(known string) int {
+		if strings.Contains(known, word) {
+			return 0
+		}
+		return editDistance(word, known)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return distance(a) - distance(b) })
 	return names
 }
 

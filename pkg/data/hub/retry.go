@@ -51,6 +51,6 @@ func (c *Client) retry(ctx context.Context, attempt func() (gained int64, err er
 // pause grows with the fruitless attempts, and is drawn so that many clients do
 // not come back at once.
 func (p pace) pause(fruitless int, asked time.Duration) time.Duration {
-	d := min(p.backoff<<max(0, fruitless-1), p.backoffMax)
+	d := min(p.backoff<<max(0, min(fruitless, maxFruitless)-1), p.backoffMax)
 	return max(asked, d/2+rand.N(d/2+1))
 }

@@ -19,9 +19,21 @@ type rootFS struct{ root *os.Root }
 var _ fileio.FS = rootFS{}
 
 func (r rootFS) CreateTemp(dir, _ string) (fileio.File, error) {
-	name := "." + rand.Text() + partSuffix
-	return r.root.OpenFile(path.Join(dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	name := path.Join(dir, "."+rand.Text()+partSuffix)
+	f, err := r.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return rootFile{f, name}, nil
 }
+
+// rootFile is a file that knows its path as the rootFS takes it.
+type rootFile struct {
+	*os.File
+	name string
+}
+
+func (f rootFile) Name() string { return f.name }
 
 func (r rootFS) Rename(oldPath, newPath string) error  { return r.root.Rename(oldPath, newPath) }
 func (r rootFS) Remove(name string) error              { return r.root.Remove(name) }
