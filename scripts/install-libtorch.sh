@@ -56,7 +56,7 @@ parse_arguments() {
   done
   if [ -z "$prefix" ] && [ -f "$env_file" ]; then
     # shellcheck source=/dev/null
-    prefix=$(. "$env_file" && printf %s "$OPENRETINA_NATIVE")
+    prefix=$(. "$env_file" && printf %s "${OPENRETINA_NATIVE:-}")
   fi
   prefix=$(realpath -m -- "${prefix:-$repo/lib}")
   case "$prefix$repo" in
@@ -250,7 +250,7 @@ stage_wheels() {
   mkdir -p "$downloads"
   # The same files whatever the machine's own python is; these are the tags that the wheels carry.
   for version in 2_28 2_27 2_25 2_18 2_17; do platforms+=(--platform "manylinux_${version}_$arch"); done
-  [ -t 2 ] || platforms+=(--quiet)
+  [ -t 1 ] || platforms+=(--quiet --progress-bar off)
   say "downloading $(wc -l <"$stage/requirements.txt") pinned wheels for Linux $arch"
   TMPDIR=$stage/tmp run "${pip[@]}" download "${platforms[@]}" --platform "manylinux2014_$arch" \
     --python-version 3.12 --implementation cp --abi cp312 --abi none --only-binary=:all: --no-deps \

@@ -42,7 +42,7 @@ $(BUILD)/$(1): | $(BUILD)/shim
 	@$$(file >$$@,$(2)):
 endif
 endef
-$(eval $(call remember,recipe,$(CXX) $(shell $(CXX) -dumpfullversion) $(CXXFLAGS) $(SHIMFLAGS) $(GOTORCH) $(file <$(NATIVE)/.libtorch)))
+$(eval $(call remember,recipe,$(CXX) $(shell $(CXX) -dumpfullversion) $(CXXFLAGS) $(SHIMFLAGS) $(GOTORCH) $(shell cksum <$(NATIVE)/.libtorch)))
 $(eval $(call remember,objects,$(shim.o)))
 
 $(BUILD)/gotorch/%.o: $(GOTORCH)/cgotorch/%.cc $(BUILD)/recipe | $(BUILD)/gotorch
