@@ -62,8 +62,10 @@ func newFakeHub(t *testing.T) *fakeHub {
 		"euler_lab/hoefling_2024_other/d.npy":     randomBytes(100),
 		"empty.bin":                               {},
 	}}
-	h.hub = httptest.NewServer(http.HandlerFunc(h.serveHub))
-	h.store = httptest.NewServer(http.HandlerFunc(h.serveStore))
+	h.hub = httptest.NewUnstartedServer(http.HandlerFunc(h.serveHub))
+	h.store = httptest.NewUnstartedServer(http.HandlerFunc(h.serveStore))
+	h.store.Start()
+	h.hub.Start()
 	t.Cleanup(h.hub.Close)
 	t.Cleanup(h.store.Close)
 	return h
@@ -224,7 +226,31 @@ func cut(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// files are the paths below dir, without the cache's notes.
+func (h *fakeHub) sentBytes() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sent
+}
+
+func (h *fakeHub) hubRequests() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.nHub
+}
+
+func (h *fakeHub) storeRequests() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.nStore
+}
+
+func (h *fakeHub) reset() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sent = 0
+}
+
+// filesIn are the paths below dir, without the cache's notes.
 func filesIn(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string

@@ -248,8 +248,8 @@ func TestRandomCuts(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		h.wantOnly(client.CacheDir, largePath)
-		if limit := int64(len(content)) * 10 / 9; h.sent > limit {
-			t.Errorf("seed %d: %d bytes were sent for a file of %d", seed, h.sent, len(content))
+		if limit := int64(len(content)) * 10 / 9; h.sentBytes() > limit {
+			t.Errorf("seed %d: %d bytes were sent for a file of %d", seed, h.sentBytes(), len(content))
 		}
 	}
 }
@@ -305,8 +305,8 @@ func TestInterruptedFetchGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wantOnly(client.CacheDir, largePath)
-	if h.sent != int64(len(content)) {
-		t.Errorf("%d bytes were sent", h.sent)
+	if h.sentBytes() != int64(len(content)) {
+		t.Errorf("%d bytes were sent", h.sentBytes())
 	}
 }
 
@@ -331,7 +331,7 @@ func TestLeftPartialFiles(t *testing.T) {
 		"of another version": {gone, strings.Repeat("0", 16), content[:200_000], 300_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h.sent = 0
+			h.reset()
 			client := h.client(t.TempDir())
 			dir := filepath.Join(client.CacheDir, "model_checkpoints", "27-11-2025")
 			writeFile(t, filepath.Join(dir, prefix+test.key+"."+test.owner+partSuffix), string(test.bytes))
@@ -339,8 +339,8 @@ func TestLeftPartialFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.wantOnly(client.CacheDir, largePath)
-			if h.sent != int64(test.sent) {
-				t.Errorf("%d bytes were sent, want %d", h.sent, test.sent)
+			if h.sentBytes() != int64(test.sent) {
+				t.Errorf("%d bytes were sent, want %d", h.sentBytes(), test.sent)
 			}
 		})
 	}

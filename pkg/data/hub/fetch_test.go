@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -59,9 +60,9 @@ func TestFetchFile(t *testing.T) {
 				t.Errorf("verify: %v, %v", ok, err)
 			}
 			h.wantNote(dir, remote.Path)
-			before := h.nHub
-			if again, err := client.Fetch(t.Context(), remote); err != nil || again != got || h.nHub != before {
-				t.Errorf("second fetch: %q, %v, %d requests", again, err, h.nHub-before)
+			before := h.hubRequests()
+			if again, err := client.Fetch(t.Context(), remote); err != nil || again != got || h.hubRequests() != before {
+				t.Errorf("second fetch: %q, %v, %d requests", again, err, h.hubRequests()-before)
 			}
 		})
 	}
@@ -184,8 +185,8 @@ func TestFileByHandIsAccepted(t *testing.T) {
 			t.Errorf("verify %s: %v, %v", remote, ok, err)
 		}
 	}
-	if h.nHub != 0 {
-		t.Errorf("%d requests", h.nHub)
+	if h.hubRequests() != 0 {
+		t.Errorf("%d requests", h.hubRequests())
 	}
 	if _, ok := client.Cached(Remote{Path: "a/fold.zip"}); ok {
 		t.Error("a folder of another stem counts as the unzipped archive")
@@ -253,8 +254,8 @@ func TestOffline(t *testing.T) {
 	writeFile(t, filepath.Join(client.CacheDir, "other"), "")
 	_, err = client.Fetch(t.Context(), remote)
 	wantError(t, err, "not in the cache", "openretina download", "put it at "+filepath.Join(client.CacheDir, "model_checkpoints"))
-	if !errors.Is(err, ErrOffline) || h.nHub != 0 {
-		t.Errorf("%v, %d requests", err, h.nHub)
+	if !errors.Is(err, ErrOffline) || h.hubRequests() != 0 {
+		t.Errorf("%v, %d requests", err, h.hubRequests())
 	}
 }
 
@@ -265,8 +266,11 @@ func TestUnreachable(t *testing.T) {
 	_, err := client.Fetch(t.Context(), Remote{Path: largePath})
 	wantError(t, err, "cannot be reached", "refused", "check the network and HF_ENDPOINT", "or put the file at")
 	client.Endpoint = "http://no-such-host.invalid"
+	client.HTTP = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "no-such-host.invalid", IsNotFound: true}
+	}}}
 	_, err = client.Fetch(t.Context(), Remote{Path: largePath})
-	wantError(t, err, "download", "no-such-host.invalid")
+	wantError(t, err, "cannot be reached: no address for the host no-such-host.invalid")
 }
 
 func TestNotFound(t *testing.T) {
@@ -276,6 +280,32 @@ func TestNotFound(t *testing.T) {
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("%v is not ErrNotFound", err)
 	}
+}
+
+func TestCacheThatCannotBeWritten(t *testing.T) {
+	h := newFakeHub(t)
+	inTheWay := filepath.Join(t.TempDir(), "file")
+	writeFile(t, inTheWay, "")
+	_, err := h.client(inTheWay).Fetch(t.Context(), Remote{Path: largePath})
+	wantError(t, err, inTheWay, "in the way")
+	client := h.client(t.TempDir())
+	writeFile(t, filepath.Join(client.CacheDir, "model_checkpoints"), "")
+	_, err = client.Fetch(t.Context(), Remote{Path: largePath})
+	wantError(t, err, "model_checkpoints", "not a directory")
+	client.CacheDir = ""
+	_, err = client.Fetch(t.Context(), Remote{Path: largePath})
+	wantError(t, err, "no cache folder: set OPENRETINA_CACHE_DIRECTORY")
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(inTheWay, notesDir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(inTheWay, notesDir, "y.json"), "{")
+	writeFile(t, filepath.Join(inTheWay, "y"), "")
+	client.CacheDir, client.Offline = inTheWay, true
+	_, err = client.Fetch(t.Context(), Remote{Path: "y"})
+	wantError(t, err, "damaged", "remove it")
 }
 
 func TestHostileNames(t *testing.T) {
@@ -292,8 +322,8 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("path %q is cached", p)
 		}
 	}
-	if h.nHub != 0 {
-		t.Errorf("%d requests", h.nHub)
+	if h.hubRequests() != 0 {
+		t.Errorf("%d requests", h.hubRequests())
 	}
 }
 
@@ -358,7 +388,7 @@ func TestListingLinkToAnotherHost(t *testing.T) {
 	}
 	_, err := h.client(t.TempDir()).Fetch(t.Context(), Remote{Path: "euler_lab", Folder: true})
 	wantError(t, err, "leads elsewhere")
-	if h.nStore != 0 {
+	if h.storeRequests() != 0 {
 		t.Error("the other host was asked")
 	}
 }
@@ -376,8 +406,8 @@ func TestManyFetchesOfOneFile(t *testing.T) {
 	}
 	group.Wait()
 	h.wantOnly(client.CacheDir, largePath)
-	if h.nStore != 1 {
-		t.Errorf("the file was sent %d times", h.nStore)
+	if h.storeRequests() != 1 {
+		t.Errorf("the file was sent %d times", h.storeRequests())
 	}
 }
 
@@ -415,8 +445,8 @@ func TestManyProcesses(t *testing.T) {
 	}
 	group.Wait()
 	h.wantOnly(dir, largePath)
-	if h.nStore != 1 {
-		t.Errorf("the file was sent %d times", h.nStore)
+	if h.storeRequests() != 1 {
+		t.Errorf("the file was sent %d times", h.storeRequests())
 	}
 }
 
@@ -427,6 +457,7 @@ func TestKilledDownloadGoesOn(t *testing.T) {
 	const first = 200_000
 	arrived := make(chan struct{})
 	release := make(chan struct{})
+	h.mu.Lock() // the race detector sees no order of events through another process
 	h.onStore = func(n int, w http.ResponseWriter, _ *http.Request) bool {
 		if n > 1 {
 			return false
@@ -442,6 +473,7 @@ func TestKilledDownloadGoesOn(t *testing.T) {
 		<-release
 		return true
 	}
+	h.mu.Unlock()
 	cmd := h.child(dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -459,7 +491,7 @@ func TestKilledDownloadGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wantOnly(dir, largePath)
-	if h.sent != int64(len(content)) {
-		t.Errorf("%d bytes were sent for a file of %d", h.sent, len(content))
+	if h.sentBytes() != int64(len(content)) {
+		t.Errorf("%d bytes were sent for a file of %d", h.sentBytes(), len(content))
 	}
 }
