@@ -2,20 +2,20 @@
 
 # Where `make install` puts bin/ and lib/; DESTDIR is put before it, for packagers.
 PREFIX    ?= /usr/local
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
-
-module    := github.com/open-retina/openretina-go
-native    := . build/libtorch.env &&
-version   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-golangci  := build/tools/golangci-lint
-govulncheck := build/tools/govulncheck
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 
+module    := github.com/open-retina/openretina-go
+native    := . build/libtorch.env &&
+golangci  := build/tools/golangci-lint
+vulncheck := build/tools/govulncheck
+
 # Run paths of a program in DIR/bin that finds the native libraries in $(1), given relative to DIR/bin.
 rpath      = -Wl,--disable-new-dtags,-rpath,\$$ORIGIN/$(1)/openretina,-rpath,\$$ORIGIN/$(1)/torch/lib,-rpath,\$$ORIGIN/$(1)/hdf5/lib
-go-build   = go build -trimpath -o $(1) -ldflags "-X $(module)/cmd/openretina/internal/cli.Version=$(version) -extld=$(CURDIR)/scripts/link.sh '-extldflags=$(call rpath,$(2))'" ./cmd/openretina
+go-build   = go build -trimpath -o $(1) -ldflags "-X $(module)/cmd/openretina/internal/cli.Version=$(VERSION) -extld=$(CURDIR)/scripts/link.sh '-extldflags=$(call rpath,$(2))'" ./cmd/openretina
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -51,8 +51,8 @@ test: libtorch ## Run all tests.
 	@$(native) go test ./...
 
 .PHONY: test-race
-test-race: ## Run the tests of the packages that need no libtorch under the race detector.
-	@go test -race $$(scripts/pure-packages.sh)
+test-race: libtorch ## Run the tests of all packages that do without tensors under the race detector.
+	@$(native) go test -race $$(scripts/list-packages.sh)
 
 .PHONY: test-python
 test-python: build ## Compare with the Python package, in a virtual environment of its own (6 GB).
@@ -71,13 +71,13 @@ fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 30s) each.
 	@$(native) scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: lint
-lint: libtorch $(golangci) $(govulncheck) ## Run the linters.
-	@$(native) $(golangci) run && scripts/govulncheck.sh $(govulncheck)
+lint: libtorch $(golangci) $(vulncheck) ## Run the linters.
+	@$(native) $(golangci) run && scripts/govulncheck.sh $(vulncheck)
 
 $(golangci):
 	GOBIN=$(CURDIR)/build/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
-$(govulncheck):
+$(vulncheck):
 	GOBIN=$(CURDIR)/build/tools go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 ##### tidy up
