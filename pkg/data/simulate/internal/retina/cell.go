@@ -24,8 +24,7 @@ type subunit struct {
 	colour [Channels]float64
 }
 
-// NewCells makes so many cells of each type, all types in turn, so that every
-// session that takes each n-th cell has cells of many types. Receptive fields
+// NewCells makes so many cells of each type, all types in turn. Receptive fields
 // lie where the picture holds their surround.
 func NewCells(seed uint64, perType int) []Cell {
 	types := cellTypes()

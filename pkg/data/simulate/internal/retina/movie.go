@@ -54,7 +54,7 @@ func NewMovie(ctx context.Context, seed uint64, name string, frames int, step fu
 	movie := &Movie{Frames: frames, Data: make([]float32, Channels*frames*pixels)}
 	patterns := newSpectrum()
 	scenes := (frames + SceneFrames - 1) / SceneFrames
-	return movie, parallel(ctx, scenes, func(scene int) error {
+	return movie, Parallel(ctx, scenes, func(scene int) error {
 		first := scene * SceneFrames
 		last := min(first+SceneFrames, frames)
 		newScene(patterns, NewStream(seed, name, scene)).render(movie, first, last)

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parallel runs n independent jobs on all cores until the first error or until
+// Parallel runs n independent jobs on all cores until the first error or until
 // ctx ends.
-func parallel(ctx context.Context, n int, job func(i int) error) error {
+func Parallel(ctx context.Context, n int, job func(i int) error) error {
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
