@@ -226,3 +226,18 @@ func (s *Scope) Free(tensors ...*Tensor) {
 
 // LiveTensors is the number of tensors that exist in the process.
 func LiveTensors() int64 { return libtorch.Live() }
+
+// Replace makes t hold the value of another tensor of this scope, which is
+// closed by it.
+func (s *Scope) Replace(t, by *Tensor) {
+	if !s.ready("replace", t, by) {
+		return
+	}
+	s.owned.remove(by)
+	libtorch.Free([]libtorch.Handle{t.handle})
+	t.handle = by.handle
+	by.handle, by.owner = nil, nil
+}
+
+// SetDevice changes where the scope's operations create tensors.
+func (s *Scope) SetDevice(d Device) { s.device = d }

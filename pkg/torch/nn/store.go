@@ -58,6 +58,18 @@ func (s *Store) Lookup(name string) (*Entry, bool) {
 	return e, ok
 }
 
+// Parameters are all nn.Parameters, frozen ones too, in creation order: the list
+// that PyTorch's optimizers number.
+func (s *Store) Parameters() []*torch.Tensor {
+	var list []*torch.Tensor
+	for _, e := range s.entries {
+		if e.Parameter {
+			list = append(list, e.Tensor)
+		}
+	}
+	return list
+}
+
 // Trainable are the parameters that an optimizer moves, in creation order.
 func (s *Store) Trainable() []*Entry {
 	var list []*Entry
@@ -151,4 +163,17 @@ func (p Path) create(name string, init Init, shape []int64, trainable, parameter
 	s.entries = append(s.entries, e)
 	s.byName[full] = e
 	return t
+}
+
+// MoveTo moves all tensors to a device. Pointers that layers hold stay valid;
+// gradients are lost.
+func (s *Store) MoveTo(d torch.Device) error {
+	for _, e := range s.entries {
+		s.scope.Replace(e.Tensor, s.scope.ToDevice(s.scope.Detach(e.Tensor), d))
+		if e.Trainable {
+			s.scope.RequireGrad(e.Tensor, true)
+		}
+	}
+	s.scope.SetDevice(d)
+	return s.scope.Err()
 }

@@ -407,7 +407,9 @@ func CopyOutFloat32(x Handle, dst []float32) *Error {
 }
 
 // SetRequiresGrad makes a leaf collect its gradient.
-func SetRequiresGrad(x Handle, on bool) *Error { return check(C.ort_set_requires_grad(in(x), cbool(on))) }
+func SetRequiresGrad(x Handle, on bool) *Error {
+	return check(C.ort_set_requires_grad(in(x), cbool(on)))
+}
 
 // RequiresGrad tells whether operations of x are recorded.
 func RequiresGrad(x Handle) (bool, *Error) {

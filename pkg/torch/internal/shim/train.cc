@@ -46,17 +46,18 @@ ORT_API ort_error *ort_copy_into(ort_tensor dst, ort_tensor src) {
 
 ORT_API ort_error *ort_clamp_in_place(ort_tensor x, const double *min, const double *max) {
   return guard([&] {
-    // Through .detach(), so that a recorded forward pass may follow and precede
-    // it, as PyTorch code does with `.data.clamp_()`.
+    // Through variable_data(), so that recorded operations may precede and follow
+    // it, as with `.data.clamp_()` in Python.
     c10::AutoGradMode off(false);
-    tensor(x).detach().clamp_(bound(min), bound(max));
+    tensor(x).variable_data().clamp_(bound(min), bound(max));
   });
 }
 
 ORT_API ort_error *ort_add_in_place(ort_tensor x, double value) {
   return guard([&] {
     c10::AutoGradMode off(false);
-    tensor(x).add_(value);
+    const bool whole = at::isIntegralType(tensor(x).scalar_type(), /*includeBool=*/false);
+    tensor(x).add_(whole ? at::Scalar(static_cast<int64_t>(value)) : at::Scalar(value));
   });
 }
 

@@ -1,0 +1,48 @@
+package models
+
+import (
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// CoreDeps are what a core's constructor gets beside its config.
+type CoreDeps struct {
+	Path nn.Path
+	// Channels are input and hidden channels where the model's hidden_channels
+	// give them; nil leaves the core's own.
+	Channels []int64
+}
+
+// ReadoutDeps are what a readout's constructor gets beside its config.
+type ReadoutDeps struct {
+	// InShape is the core's output (channels, time, height, width).
+	InShape []int64
+}
+
+// ReadoutBuilder makes the readout of one session. meanActivity initialises the
+// bias; nil starts it at zero.
+type ReadoutBuilder func(p nn.Path, neurons int, meanActivity []float32) (Readout, error)
+
+// The tables of what configs may name under _target_. A new model is a file of
+// its own and a line here.
+var (
+	cores    = &config.Registry[CoreDeps, Core]{What: "core"}
+	readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
+	losses   = &config.Registry[struct{}, Loss]{What: "loss"}
+)
+
+func init() { //nolint:gochecknoinits // fills the tables above, nothing else
+	cores.Register("openretina.modules.core.base_core.SimpleCoreWrapper", simpleCoreFromConfig)
+
+	readouts.Register("openretina.modules.readout.multi_readout.MultiGaussianMaskReadout", gaussianMasksFromConfig)
+
+	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.poisson."} {
+		losses.Register(module+"PoissonLoss3d", poissonFromConfig)
+	}
+	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.correlation."} {
+		losses.Register(module+"CorrelationLoss3d", correlationFromConfig)
+	}
+	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.mse."} {
+		losses.Register(module+"MSE3d", mseFromConfig)
+	}
+}

@@ -1,0 +1,163 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// convolution is a layer's convolution over time and space.
+type convolution interface {
+	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+}
+
+// spatiallyFactored convolutions have a spatial kernel (out, in, 1, height,
+// width) that regularizers look at; without gradient for those classes of the
+// Python package that give out its .data.
+type spatiallyFactored interface {
+	spatialWeight(s *torch.Scope) *torch.Tensor
+}
+
+// convSettings are the arguments that all convolution classes share.
+type convSettings struct {
+	in, out, time, space int64
+	padding              Padding
+}
+
+func (c convSettings) options() torch.Conv3DOptions {
+	return torch.Conv3DOptions{Padding: c.padding.Size, Same: c.padding.Same}
+}
+
+// newConvolution makes the class that convolution_type names, as the Python
+// package's get_conv_class.
+func newConvolution(p nn.Path, kind string, c convSettings) (convolution, error) {
+	switch kind {
+	case "custom_separable":
+		return newSTSeparableConv(p, c)
+	case "separable":
+		return newTorchSeparableConv(p, c), nil
+	case "full":
+		return newFullConv(p, c), nil
+	case "time_independent":
+		return newTimeIndependentConv(p, c), nil
+	}
+	return nil, fmt.Errorf("Un-implemented conv_type %s: choose custom_separable, separable, full or time_independent", kind) //nolint:staticcheck // the Python package's words
+}
+
+// subsampling is how many frames of a temporal kernel share one sine and one
+// cosine, which keeps the kernel below the Nyquist limit (Höfling et al. 2024).
+const subsampling = 3
+
+// stSeparableConv is STSeparableBatchConv3d: its kernel is a temporal kernel, a
+// sum of sines and cosines, times a spatial one for each pair of channels.
+type stSeparableConv struct {
+	convSettings
+	sin, cos, spatial, logSpeed *torch.Tensor
+}
+
+func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
+	if c.time < subsampling {
+		return nil, fmt.Errorf("Length cannot be smaller than subsampling factor: length=%d subsampling_factor=%d", c.time, subsampling) //nolint:staticcheck // the Python package's words
+	}
+	k := c.time / subsampling
+	return &stSeparableConv{
+		convSettings: c,
+		sin:          p.Param("sin_weights", nn.ScaledNormal(0.01), c.out, c.in, k),
+		cos:          p.Param("cos_weights", nn.ScaledNormal(0.01), c.out, c.in, k),
+		spatial:      p.Param("weight_spatial", nn.ScaledNormal(0.01), c.out, c.in, 1, c.space, c.space),
+		logSpeed:     p.Buffer("_log_speed_default", nn.Zeros, 1),
+	}, nil
+}
+
+func (c *stSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	kernel := s.Mul(c.temporalKernel(s), c.spatial)
+	return s.Conv3D(x, kernel, nil, c.options())
+}
+
+func (c *stSeparableConv) spatialWeight(*torch.Scope) *torch.Tensor { return c.spatial }
+
+// temporalKernel is w(t) = Σ_k m(t) [a_k sin(2πkτs/T) + b_k cos(2πkτs/T)] with
+// τ = t - T and s = exp(log speed), of shape (out, in, time, 1, 1).
+func (c *stSeparableConv) temporalKernel(s *torch.Scope) *torch.Tensor {
+	sines, cosines := temporalBasis(s, s.Exp(c.logSpeed), c.time)
+	kernel := s.Add(s.Einsum("oik,kt->oit", c.sin, sines), s.Einsum("oik,kt->oit", c.cos, cosines))
+	return s.Reshape(kernel, c.out, c.in, c.time, 1, 1)
+}
+
+// temporalBasis are the sines and cosines (k, time) at a stretch of time (1),
+// under the mask m(t) = sigmoid(τ + int(0.95 T) / stretch) that fades out the
+// frames furthest in the past.
+func temporalBasis(s *torch.Scope, stretch *torch.Tensor, length int64) (sines, cosines *torch.Tensor) {
+	times := make([]float32, length)
+	for t := range times {
+		times[t] = float32(int64(t) - length)
+	}
+	waves := make([]float32, length/subsampling)
+	for k := range waves {
+		waves[k] = float32(k)
+	}
+	tau := s.FromFloat32(times, 1, length)
+	frequency := s.MulScalar(s.MulScalar(s.Mul(stretch, tau), 2*math.Pi), 1/float64(length))
+	phase := s.Mul(s.FromFloat32(waves, int64(len(waves)), 1), frequency)
+	delay := s.Div(s.Full(math.Floor(float64(length)*0.95), 1), stretch)
+	mask := s.Sigmoid(s.Add(tau, delay))
+	return s.Mul(mask, s.Sin(phase)), s.Mul(mask, s.Cos(phase))
+}
+
+// fullConv is TorchFullConv3D: an ordinary convolution. Its log speed is kept
+// in files and has no effect.
+type fullConv struct {
+	convSettings
+	weight *torch.Tensor
+}
+
+func newFullConv(p nn.Path, c convSettings) *fullConv {
+	p.Buffer("_log_speed_default", nn.Zeros, 1)
+	fanIn := c.in * c.time * c.space * c.space
+	return &fullConv{c, p.Sub("conv").Param("weight", nn.ConvUniform(fanIn), c.out, c.in, c.time, c.space, c.space)}
+}
+
+func (c *fullConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Conv3D(x, c.weight, nil, c.options())
+}
+
+// torchSeparableConv is TorchSTSeparableConv3D: a convolution over space, then
+// one over time. Both get the same padding, as in the Python package.
+type torchSeparableConv struct {
+	convSettings
+	logSpeed, spatial, temporal *torch.Tensor
+}
+
+func newTorchSeparableConv(p nn.Path, c convSettings) *torchSeparableConv {
+	return &torchSeparableConv{
+		convSettings: c,
+		logSpeed:     p.Buffer("_log_speed_default", nn.Zeros, 1),
+		spatial: p.Sub("space_conv").Param("weight", nn.ConvUniform(c.in*c.space*c.space),
+			c.out, c.in, 1, c.space, c.space),
+		temporal: p.Sub("time_conv").Param("weight", nn.ConvUniform(c.out*c.time), c.out, c.out, c.time, 1, 1),
+	}
+}
+
+func (c *torchSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	y := s.Conv3D(s.Conv3D(x, c.spatial, nil, c.options()), c.temporal, nil, c.options())
+	return s.Mul(s.Exp(c.logSpeed), y)
+}
+
+// timeIndependentConv is TimeIndependentConv3D: a convolution over space alone.
+type timeIndependentConv struct {
+	convSettings
+	weight *torch.Tensor
+}
+
+func newTimeIndependentConv(p nn.Path, c convSettings) *timeIndependentConv {
+	fanIn := c.in * c.space * c.space
+	return &timeIndependentConv{c, p.Sub("conv").Param("weight", nn.ConvUniform(fanIn), c.out, c.in, 1, c.space, c.space)}
+}
+
+func (c *timeIndependentConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Conv3D(x, c.weight, nil, c.options())
+}
+
+func (c *timeIndependentConv) spatialWeight(s *torch.Scope) *torch.Tensor { return s.Detach(c.weight) }

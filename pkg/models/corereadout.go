@@ -1,0 +1,276 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// CoreReadout is a core shared by all sessions and a readout for each: the
+// Python package's UnifiedCoreReadout, and its older CoreReadout.
+type CoreReadout struct {
+	Core           Core
+	Loss           Loss
+	EvaluationLoss Loss
+	LearningRate   float64
+	// InShape is the stimulus that the readouts were sized with (channels, time,
+	// height, width).
+	InShape []int64
+	// Hyper are the hyperparameters that rebuild the model, as checkpoints store
+	// them; nil for the older class.
+	Hyper *config.Node
+
+	store    *nn.Store
+	rng      *torch.Generator
+	device   torch.Device
+	sessions []string // in the order of creation
+	readouts map[string]Readout
+}
+
+// UnifiedConfig is the node `model` of a config, and the hyperparameters of a
+// checkpoint of UnifiedCoreReadout.
+type UnifiedConfig struct {
+	InShape        []int64      `yaml:"in_shape,required"`
+	HiddenChannels []int64      `yaml:"hidden_channels"`
+	NNeuronsDict   *config.Node `yaml:"n_neurons_dict,runtime"`
+	Core           *config.Node `yaml:"core,required"`
+	Readout        *config.Node `yaml:"readout,required"`
+	LearningRate   float64      `yaml:"learning_rate"`
+	Loss           *config.Node `yaml:"loss"`
+	EvaluationLoss *config.Node `yaml:"evaluation_loss"`
+	Optimizer      *config.Node `yaml:"optimizer"`
+	LRScheduler    *config.Node `yaml:"lr_scheduler"`
+}
+
+// Session is what a readout is made for.
+type Session struct {
+	Name    string
+	Neurons int
+	// MeanActivity starts the readout's bias; nil starts it at zero.
+	MeanActivity []float32
+}
+
+// Options are what a model needs beside its config.
+type Options struct {
+	Device torch.Device
+	// Seed of the initial weights and of dropout; the same seed gives the weights
+	// that the Python package draws on the CPU.
+	Seed uint64
+}
+
+// New builds a model from the node `model` of a config.
+func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
+	c := defaultUnified()
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	return newUnified(c, sessions, o)
+}
+
+func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
+
+func newUnified(c UnifiedConfig, sessions []Session, o Options) (*CoreReadout, error) {
+	if len(c.InShape) != 4 {
+		return nil, fmt.Errorf("model.in_shape must be [channels, time, height, width], got %v", c.InShape)
+	}
+	if len(sessions) == 0 {
+		return nil, fmt.Errorf("a model needs at least one session")
+	}
+	return build(o, func(m *CoreReadout) error { return m.unified(c, sessions) })
+}
+
+// build makes an empty model, lets fill complete it, and closes it on an error.
+func build(o Options, fill func(*CoreReadout) error) (*CoreReadout, error) {
+	rng, err := torch.NewGenerator(o.Seed, torch.CPU)
+	if err != nil {
+		return nil, err
+	}
+	m := &CoreReadout{
+		Loss: defaultLoss(), EvaluationLoss: defaultEvaluationLoss(), device: o.Device, rng: rng,
+		store: nn.NewStore(torch.CPU, rng), readouts: map[string]Readout{},
+	}
+	if err := fill(m); err != nil {
+		m.Close()
+		return nil, err
+	}
+	if err := m.moveTo(o.Device); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session) (err error) {
+	m.InShape, m.LearningRate = c.InShape, c.LearningRate
+	deps := CoreDeps{Path: m.store.Root().Sub("core")}
+	if c.HiddenChannels != nil {
+		deps.Channels = append([]int64{c.InShape[0]}, c.HiddenChannels...)
+	}
+	if m.Core, err = cores.Build(c.Core, deps); err != nil {
+		return err
+	}
+	if m.Loss, err = lossOr(c.Loss, m.Loss); err != nil {
+		return err
+	}
+	if m.EvaluationLoss, err = lossOr(c.EvaluationLoss, m.EvaluationLoss); err != nil {
+		return err
+	}
+	var inDeps ReadoutDeps
+	if given, ok := c.Readout.Get("in_shape"); !ok || given.Kind() == config.Missing {
+		if inDeps.InShape, err = m.coreOutShape(m.InShape); err != nil {
+			return err
+		}
+	}
+	builder, err := readouts.Build(c.Readout, inDeps)
+	if err != nil {
+		return err
+	}
+	return m.addReadouts(builder, sessions)
+}
+
+func lossOr(n *config.Node, otherwise Loss) (Loss, error) {
+	if n == nil || n.Kind() == config.Null {
+		return otherwise, nil
+	}
+	return losses.Build(n, struct{}{})
+}
+
+func (m *CoreReadout) addReadouts(builder ReadoutBuilder, sessions []Session) error {
+	for _, s := range sessions {
+		if _, ok := m.readouts[s.Name]; ok {
+			return fmt.Errorf("session %s is there twice", s.Name)
+		}
+		if s.Neurons < 1 {
+			return fmt.Errorf("session %s has no neurons", s.Name)
+		}
+		r, err := builder(m.store.Root().Sub("readout").Sub(s.Name), s.Neurons, s.MeanActivity)
+		if err != nil {
+			return fmt.Errorf("readout of session %s: %w", s.Name, err)
+		}
+		m.sessions = append(m.sessions, s.Name)
+		m.readouts[s.Name] = r
+	}
+	return m.store.Err()
+}
+
+// coreOutShape runs a stimulus of zeros through the core and gives the features'
+// (channels, time, height, width). As in the Python package this happens in
+// training mode, so that BatchNorm's statistics take their first step here.
+func (m *CoreReadout) coreOutShape(in []int64) (shape []int64, err error) {
+	err = m.store.Scope().Do(context.Background(), torch.Train, func(s *torch.Scope) error {
+		defer s.NoGrad()()
+		s.SetRand(m.rng)
+		shape, err = s.Shape(m.Core.Forward(s, s.Zeros(append([]int64{1}, in...)...)))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("core does not take a stimulus of shape %v (channels, time, height, width): %w", in, err)
+	}
+	return shape[1:], nil
+}
+
+// moveTo moves the model to another device.
+func (m *CoreReadout) moveTo(d torch.Device) error {
+	if d.IsCPU() {
+		return nil
+	}
+	return m.store.MoveTo(d)
+}
+
+// Close frees the model.
+func (m *CoreReadout) Close() {
+	m.store.Close()
+	m.rng.Close()
+}
+
+// Store holds the model's tensors by name.
+func (m *CoreReadout) Store() *nn.Store { return m.store }
+
+// Rand draws initial weights and dropout.
+func (m *CoreReadout) Rand() *torch.Generator { return m.rng }
+
+// Device is where the model computes.
+func (m *CoreReadout) Device() torch.Device { return m.device }
+
+// Sessions are the names of the sessions, sorted: the order in which a forward
+// pass without a session puts their neurons side by side.
+func (m *CoreReadout) Sessions() []string {
+	sorted := slices.Clone(m.sessions)
+	sort.Strings(sorted)
+	return sorted
+}
+
+// Readout is the readout of a session. An unknown session is an error that names
+// the known ones.
+func (m *CoreReadout) Readout(session string) (Readout, error) {
+	if r, ok := m.readouts[session]; ok {
+		return r, nil
+	}
+	return nil, fmt.Errorf("unknown session %q: the model has %s", session, strings.Join(m.Sessions(), ", "))
+}
+
+// NumNeurons is the number of neurons of a session, or of all where session is
+// empty.
+func (m *CoreReadout) NumNeurons(session string) (int, error) {
+	if session != "" {
+		r, err := m.Readout(session)
+		if err != nil {
+			return 0, err
+		}
+		return r.NumNeurons(), nil
+	}
+	n := 0
+	for _, r := range m.readouts {
+		n += r.NumNeurons()
+	}
+	return n, nil
+}
+
+// StimulusShape is (batch, channels, time, height, width) of a stimulus with one
+// clip of the given number of frames.
+func (m *CoreReadout) StimulusShape(frames int) []int {
+	return []int{1, int(m.stimulusChannels()), frames, int(m.InShape[2]), int(m.InShape[3])}
+}
+
+// stimulusChannels are the colours of the movie, which a core may squash into
+// the one channel of its InShape.
+func (m *CoreReadout) stimulusChannels() int64 {
+	if c, ok := m.Core.(*simpleCore); ok && c.squash != nil {
+		return int64(len(c.ColorSquashing))
+	}
+	return m.InShape[0]
+}
+
+// Forward gives the responses (batch, time, neurons) of a session to a stimulus
+// (batch, channels, time, height, width); those of all sessions side by side, in
+// sorted order, where session is empty.
+func (m *CoreReadout) Forward(s *torch.Scope, stimulus *torch.Tensor, session string) *torch.Tensor {
+	var chosen []Readout
+	if session != "" {
+		r, err := m.Readout(session)
+		if err != nil {
+			s.Fail(err)
+			return nil
+		}
+		chosen = append(chosen, r)
+	} else {
+		for _, name := range m.Sessions() {
+			chosen = append(chosen, m.readouts[name])
+		}
+	}
+	features := m.Core.Forward(s, stimulus)
+	responses := make([]*torch.Tensor, len(chosen))
+	for i, r := range chosen {
+		responses[i] = r.Forward(s, features)
+	}
+	if len(responses) == 1 {
+		return responses[0]
+	}
+	return s.Cat(-1, responses...)
+}

@@ -1,0 +1,30 @@
+// Package models holds the networks: cores that turn a movie into features,
+// readouts that turn features into the responses of a session's neurons, the
+// losses they are trained with, and how they are built from configs and
+// checkpoints under the _target_ names of the Python package.
+//
+// Shapes are PyTorch's: stimuli and features (batch, channels, time, height,
+// width), responses (batch, time, neurons).
+package models
+
+import "github.com/open-retina/openretina-go/pkg/torch"
+
+// Core turns a stimulus (batch, channels, time, height, width) into features of
+// the same rank.
+type Core interface {
+	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// Regularizer is the penalty on the core's weights, a scalar.
+	Regularizer(s *torch.Scope) *torch.Tensor
+}
+
+// Readout turns features into the responses (batch, time, neurons) of one
+// session.
+type Readout interface {
+	Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor
+	// Regularizer is the penalty on the readout's weights, a scalar.
+	Regularizer(s *torch.Scope) *torch.Tensor
+	// NumNeurons is the size of the last dimension of the responses.
+	NumNeurons() int
+}
+
+func zeroScalar(s *torch.Scope) *torch.Tensor { return s.FullOf(float32Type, 0) }

@@ -1,0 +1,46 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+)
+
+const float32Type = ndarray.Float32
+
+// Padding is a convolution's padding as configs write it: a bool (true is
+// "same", false none), an integer, "same", "valid", or [time, height, width].
+type Padding struct {
+	Same bool
+	Size [3]int64
+}
+
+// UnmarshalNode reads any of the forms.
+func (p *Padding) UnmarshalNode(n *config.Node) error {
+	*p = Padding{}
+	switch n.Kind() {
+	case config.Bool:
+		return n.Decode(&p.Same)
+	case config.Int:
+		var size int64
+		if err := n.Decode(&size); err != nil {
+			return err
+		}
+		p.Size = [3]int64{size, size, size}
+		return nil
+	case config.List:
+		return n.Decode(&p.Size)
+	case config.String:
+		var word string
+		if err := n.Decode(&word); err != nil {
+			return err
+		}
+		if word != "same" && word != "valid" {
+			return fmt.Errorf("padding %q is neither \"same\" nor \"valid\"", word)
+		}
+		p.Same = word == "same"
+		return nil
+	}
+	return fmt.Errorf("padding must be a bool, an integer, \"same\" or three integers, not %v", n.Kind())
+}

@@ -1,0 +1,105 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// Regularizer is Σ γ · penalty over the penalties whose γ is not zero.
+func (c *simpleCore) Regularizer(s *torch.Scope) *torch.Tensor {
+	total := zeroScalar(s)
+	for _, p := range []struct {
+		gamma   float64
+		penalty func(*torch.Scope) *torch.Tensor
+	}{
+		{c.GammaInput, c.spatialLaplace},
+		{c.GammaHidden, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers[1:]) }},
+		{c.GammaTemporal, c.temporalSmoothness},
+		{c.GammaInSparse, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers) }},
+	} {
+		if p.gamma != 0 {
+			total = s.Add(total, s.MulScalar(p.penalty(s), p.gamma))
+		}
+	}
+	return total
+}
+
+// newLaplace3x3 is the filter of FlatLaplaceL23dnorm, kept in files.
+func newLaplace3x3(p nn.Path) *torch.Tensor {
+	return p.Sub("laplace").Buffer("filter", nn.Values([]float32{0, -1, 0, -1, 4, -1, 0, -1, 0}), 1, 1, 3, 3)
+}
+
+const laplaceEps = 1e-6
+
+// spatialLaplace is Σ laplace(v)² / (Σ v² + ε) over the first layer's spatial
+// kernels v: FlatLaplaceL23dnorm without padding.
+func (c *simpleCore) spatialLaplace(s *torch.Scope) *torch.Tensor {
+	defer s.Enter(c.layers[0].path)()
+	conv, ok := c.layers[0].conv.(spatiallyFactored)
+	if !ok {
+		return c.unsupported(s, "gamma_input")
+	}
+	v := conv.spatialWeight(s)
+	flat := s.Reshape(v, -1, 1, 1, s.Dim(v, 3), s.Dim(v, 4))
+	filtered := s.Conv3D(flat, s.Reshape(c.laplace, 1, 1, 1, 3, 3), nil, torch.Conv3DOptions{})
+	return s.Div(s.Sum(s.Square(filtered)), s.AddScalar(s.Sum(s.Square(v)), laplaceEps))
+}
+
+// groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / √(1e-8 + ‖v_o‖²).
+func (c *simpleCore) groupSparsity(s *torch.Scope, layers []*coreLayer) *torch.Tensor {
+	total := zeroScalar(s)
+	for _, l := range layers {
+		conv, ok := l.conv.(spatiallyFactored)
+		if !ok {
+			return c.unsupported(s, "gamma_hidden and gamma_in_sparse")
+		}
+		squared := s.Square(conv.spatialWeight(s))
+		norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
+		all := s.Sqrt(s.AddScalar(s.Sum(squared, 1, 2, 3, 4), 1e-8))
+		total = s.Add(total, s.Sum(s.Div(norms, all)))
+	}
+	return total
+}
+
+func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
+	switch c.ConvolutionType {
+	case "custom_separable":
+		total := zeroScalar(s)
+		for _, l := range c.layers {
+			conv := l.conv.(*stSeparableConv)
+			total = s.Add(total, temporalSmoothing(s, conv.sin, conv.cos))
+		}
+		return total
+	case "separable":
+		return temporalLaplace(s, c.layers[0].conv.(*torchSeparableConv).temporal)
+	}
+	s.Fail(fmt.Errorf("Temporal smoothness not supported for convolution_type=%s. Set the temporal smoothness regularization weight to 0.0 to still use this conv type.", c.ConvolutionType)) //nolint:staticcheck // the Python package's words
+	return nil
+}
+
+// temporalSmoothing is [Σ (l·a)² + Σ (l·b)²] / out for the sine and cosine
+// weights a, b (out, in, k) with l from 0.1 to 0.9: fast waves cost more.
+func temporalSmoothing(s *torch.Scope, sin, cos *torch.Tensor) *torch.Tensor {
+	l := s.Linspace(0.1, 0.9, s.Dim(sin, 2))
+	sum := s.Add(s.Sum(s.Square(s.Mul(l, sin))), s.Sum(s.Square(s.Mul(l, cos))))
+	out := s.Dim(sin, 0)
+	if s.Err() != nil {
+		return nil
+	}
+	return s.MulScalar(sum, 1/float64(out))
+}
+
+// temporalLaplace is the signed sum of the kernel (out, in, time, 1, 1) filtered
+// by [-1 2 -1], as release 1.1.1 computes it.
+func temporalLaplace(s *torch.Scope, kernel *torch.Tensor) *torch.Tensor {
+	filter := s.FromFloat32([]float32{-1, 2, -1}, 1, 1, 3, 1, 1)
+	flat := s.Reshape(kernel, -1, 1, s.Dim(kernel, 2), 1, 1)
+	return s.Sum(s.Conv3D(flat, filter, nil, torch.Conv3DOptions{}))
+}
+
+func (c *simpleCore) unsupported(s *torch.Scope, gamma string) *torch.Tensor {
+	s.Fail(fmt.Errorf("%s needs spatial kernels, which convolution_type=%s does not have: set it to 0", gamma, c.ConvolutionType))
+	return nil
+}

@@ -1,0 +1,187 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// SimpleCoreConfig are the arguments of SimpleCoreWrapper.
+type SimpleCoreConfig struct {
+	Channels             []int64   `yaml:"channels,runtime"`
+	TemporalKernelSizes  []int64   `yaml:"temporal_kernel_sizes,required"`
+	SpatialKernelSizes   []int64   `yaml:"spatial_kernel_sizes,required"`
+	GammaInput           float64   `yaml:"gamma_input,required"`
+	GammaTemporal        float64   `yaml:"gamma_temporal,required"`
+	GammaInSparse        float64   `yaml:"gamma_in_sparse,required"`
+	GammaHidden          float64   `yaml:"gamma_hidden,required"`
+	DropoutRate          float64   `yaml:"dropout_rate"`
+	CutFirstNFrames      int64     `yaml:"cut_first_n_frames"`
+	MaxPoolEveryNLayers  *int      `yaml:"maxpool_every_n_layers"`
+	DownsampleKernelSize *[3]int64 `yaml:"downsample_input_kernel_size"`
+	InputPadding         Padding   `yaml:"input_padding"`
+	HiddenPadding        Padding   `yaml:"hidden_padding"`
+	ColorSquashing       []float64 `yaml:"color_squashing_weights"`
+	ConvolutionType      string    `yaml:"convolution_type"`
+}
+
+func defaultSimpleCore() SimpleCoreConfig {
+	return SimpleCoreConfig{CutFirstNFrames: 30, HiddenPadding: Padding{Same: true}, ConvolutionType: "custom_separable"}
+}
+
+// Validate refuses what the Python package refuses, in its words.
+func (c *SimpleCoreConfig) Validate() error {
+	if len(c.Channels) < 2 {
+		return fmt.Errorf("At least two channels required (input and output channel), channels=%v", c.Channels) //nolint:staticcheck // the Python package's words
+	}
+	if len(c.TemporalKernelSizes) != len(c.Channels)-1 {
+		return fmt.Errorf("%d layers, but only %d temporal kernel sizes. channels=%v temporal_kernel_sizes=%v",
+			len(c.Channels)-1, len(c.TemporalKernelSizes), c.Channels, c.TemporalKernelSizes)
+	}
+	if len(c.TemporalKernelSizes) != len(c.SpatialKernelSizes) {
+		return fmt.Errorf("Temporal and spatial kernel sizes must have the same length. temporal_kernel_sizes=%v spatial_kernel_sizes=%v", //nolint:staticcheck // the Python package's words
+			c.TemporalKernelSizes, c.SpatialKernelSizes)
+	}
+	if c.ColorSquashing != nil && c.Channels[0] != 1 {
+		return fmt.Errorf("Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.", c.Channels[0]) //nolint:staticcheck // the Python package's words
+	}
+	return nil
+}
+
+// simpleCore is SimpleCoreWrapper: layers of convolution, BatchNorm, bias, ELU,
+// and optional dropout and pooling (Höfling et al. 2024).
+type simpleCore struct {
+	SimpleCoreConfig
+	laplace    *torch.Tensor
+	layers     []*coreLayer
+	squash     *torch.Tensor
+	squashedTo string // path of squash, for errors
+}
+
+type coreLayer struct {
+	path                    string
+	conv                    convolution
+	normWeight, normBias    *torch.Tensor
+	runningMean, runningVar *torch.Tensor
+	batches                 *torch.Tensor
+	bias                    *torch.Tensor
+	dropout                 float64
+	pool                    bool
+}
+
+func simpleCoreFromConfig(n *config.Node, d CoreDeps) (Core, error) {
+	c := defaultSimpleCore()
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	if d.Channels != nil {
+		c.Channels = d.Channels
+	}
+	return newSimpleCore(d.Path, c)
+}
+
+func newSimpleCore(p nn.Path, c SimpleCoreConfig) (*simpleCore, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	core := &simpleCore{SimpleCoreConfig: c, laplace: newLaplace3x3(p.Sub("_input_weights_regularizer_spatial"))}
+	for i := range c.TemporalKernelSizes {
+		layer, err := c.newLayer(p.Sub("features").Subf("layer%d", i), i)
+		if err != nil {
+			return nil, err
+		}
+		core.layers = append(core.layers, layer)
+	}
+	if c.ColorSquashing != nil {
+		at := p.Sub("color_squashing_layer")
+		core.squashedTo = at.String()
+		core.squash = at.Frozen("channel_weights", nn.Values(toFloat32(c.ColorSquashing)), int64(len(c.ColorSquashing)))
+	}
+	return core, p.Err()
+}
+
+func (c *SimpleCoreConfig) newLayer(p nn.Path, i int) (*coreLayer, error) {
+	padding := c.HiddenPadding
+	if i == 0 {
+		padding = c.InputPadding
+	}
+	out := c.Channels[i+1]
+	conv, err := newConvolution(p.Sub("conv"), c.ConvolutionType, convSettings{
+		in: c.Channels[i], out: out, time: c.TemporalKernelSizes[i], space: c.SpatialKernelSizes[i], padding: padding,
+	})
+	if err != nil {
+		return nil, err
+	}
+	norm := p.Sub("norm")
+	return &coreLayer{
+		path: p.String(), conv: conv,
+		normWeight: norm.Param("weight", nn.Ones, out), normBias: norm.Param("bias", nn.Zeros, out),
+		runningMean: norm.Buffer("running_mean", nn.Zeros, out), runningVar: norm.Buffer("running_var", nn.Ones, out),
+		batches: norm.Buffer("num_batches_tracked", nn.ZeroCount),
+		bias:    p.Sub("bias").Param("bias", nn.Zeros, 1, out, 1, 1, 1),
+		dropout: c.DropoutRate,
+		pool:    c.MaxPoolEveryNLayers != nil && i%*c.MaxPoolEveryNLayers == 0,
+	}, nil
+}
+
+// Forward gives features (batch, channels, time, height, width).
+func (c *simpleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	x = c.squashColors(s, x)
+	if c.DownsampleKernelSize != nil {
+		x = s.AvgPool3D(x, *c.DownsampleKernelSize)
+	}
+	for _, l := range c.layers {
+		x = l.forward(s, x)
+	}
+	return s.From(x, 2, c.CutFirstNFrames)
+}
+
+// squashColors is WeightedChannelSumLayer: a weighted sum of the channels, unless
+// there is only one.
+func (c *simpleCore) squashColors(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if c.squash == nil || s.Dim(x, 1) == 1 {
+		return x
+	}
+	defer s.Enter(c.squashedTo)()
+	weighted := s.Mul(x, s.Reshape(c.squash, 1, -1, 1, 1, 1))
+	return s.SumKeep(weighted, 1)
+}
+
+// BatchNorm3d's defaults, as SimpleCoreWrapper leaves them.
+const (
+	normMomentum = 0.1
+	normEps      = 1e-5
+)
+
+func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	defer s.Enter(l.path)()
+	x = l.conv.Forward(s, x)
+	x = s.BatchNorm(x, l.normWeight, l.normBias, l.runningMean, l.runningVar, normMomentum, normEps)
+	if s.Training() {
+		s.AddInPlace(l.batches, 1)
+	}
+	x = s.ELU(s.Add(x, l.bias))
+	if l.dropout > 0 && s.Training() {
+		x = dropChannels(s, x, l.dropout)
+	}
+	if l.pool {
+		x = s.MaxPool3D(x, [3]int64{1, 2, 2})
+	}
+	return x
+}
+
+// dropChannels is Dropout3d: it zeroes whole channels of each clip.
+func dropChannels(s *torch.Scope, x *torch.Tensor, rate float64) *torch.Tensor {
+	kept := s.Bernoulli(s.Rand(), 1-rate, s.Dim(x, 0), s.Dim(x, 1), 1, 1, 1)
+	return s.Mul(x, s.MulScalar(kept, 1/(1-rate)))
+}
+
+func toFloat32(values []float64) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
+		out[i] = float32(v)
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+package optim
+
+import (
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// SGDOptions are those of torch.optim.SGD.
+type SGDOptions struct {
+	LR          float64 `yaml:"lr"`
+	Momentum    float64 `yaml:"momentum"`
+	Dampening   float64 `yaml:"dampening"`
+	WeightDecay float64 `yaml:"weight_decay"`
+	Nesterov    bool    `yaml:"nesterov"`
+	Maximize    bool    `yaml:"maximize"`
+}
+
+// DefaultSGD are PyTorch's defaults.
+func DefaultSGD() SGDOptions { return SGDOptions{LR: 1e-3} }
+
+type sgd struct {
+	o SGDOptions
+	*slots
+}
+
+const momentumBuffer = "momentum_buffer"
+
+// NewSGD is torch.optim.SGD over params; its momentum lives in root.
+func NewSGD(root *torch.Scope, params []*torch.Tensor, o SGDOptions) Optimizer {
+	var names []string
+	if o.Momentum != 0 {
+		names = []string{momentumBuffer}
+	}
+	return &sgd{o: o, slots: newSlots(root, params, names...)}
+}
+
+func (g *sgd) LR() float64      { return g.o.LR }
+func (g *sgd) SetLR(lr float64) { g.o.LR = lr }
+
+func (g *sgd) Step(s *torch.Scope) {
+	which := g.withGradient(s)
+	if s.Err() != nil || len(which) == 0 {
+		return
+	}
+	if err := g.prepare(which); err != nil {
+		s.Fail(err)
+		return
+	}
+	first := make([]bool, len(which))
+	for j, i := range which {
+		first[j] = g.steps[i] == 0
+	}
+	update := torch.SGDUpdate{
+		Params: pick(g.params, which), First: first, LR: g.o.LR, Momentum: g.o.Momentum,
+		Dampening: g.o.Dampening, WeightDecay: g.o.WeightDecay, Nesterov: g.o.Nesterov, Maximize: g.o.Maximize,
+	}
+	if g.o.Momentum != 0 {
+		update.MomentumBuffer = pick(g.values[momentumBuffer], which)
+	}
+	s.SGDStep(update)
+	if s.Err() == nil {
+		for _, i := range which {
+			g.steps[i]++
+		}
+	}
+}
+
+func (g *sgd) State(*torch.Scope) (*State, error) {
+	params, err := g.state(false)
+	return &State{Params: params, Group: []Setting{
+		{"lr", g.o.LR}, {"momentum", g.o.Momentum}, {"dampening", g.o.Dampening},
+		{"weight_decay", g.o.WeightDecay}, {"nesterov", g.o.Nesterov}, {"maximize", g.o.Maximize},
+		{"foreach", nil}, {"differentiable", false}, {"fused", nil},
+	}}, err
+}
+
+func (g *sgd) SetState(state *State) error {
+	if lr, ok := settingFloat(state.Group, "lr"); ok {
+		g.o.LR = lr
+	}
+	return g.restore(state.Params)
+}
