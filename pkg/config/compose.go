@@ -1,7 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,18 +21,23 @@ type Source struct {
 }
 
 // Resolver computes ${name:args}. The parent is the mapping or list in which the
-// interpolation stands. The result is nil, a bool, a number, a string, or a *Node.
+// interpolation stands; lists and mappings among the arguments are *Nodes. The
+// result is what FromValue takes.
 type Resolver func(parent *Node, args []any) (any, error)
 
 // Options is what a composition depends on; nothing else is read.
 type Options struct {
 	// Sources is the search path: first the tree in use, then what --config-dir
-	// appends.
+	// appends. The first source that has a file wins.
 	Sources []Source
-	// ConfigName is the primary config, without extension, relative to a source.
+	// ConfigName is the primary config, relative to a source; its extension may be
+	// left out.
 	ConfigName string
 	// Overrides are the words of a command line, in Hydra's grammar.
 	Overrides []string
+	// Sweeping allows values that stand for several (a=1,2) and groups without a
+	// choice, as the first composition of a sweep does.
+	Sweeping bool
 	// Env looks up environment variables for ${oc.env:…}; nil stands for none.
 	Env func(name string) (string, bool)
 	// Now is the clock of ${now:…}.
@@ -42,6 +51,8 @@ type Options struct {
 	Resolvers map[string]Resolver
 	// OpenDir opens a directory that hydra.searchpath names; nil refuses them.
 	OpenDir func(path string) (fs.FS, error)
+	// Warn takes warnings, one line each; nil drops them.
+	Warn func(text string)
 }
 
 // Config is a composed config.
@@ -50,12 +61,319 @@ type Config struct {
 	Root *Node
 	// Hydra is the hydra node.
 	Hydra *Node
-	// OutputDir is hydra.run.dir, resolved and absolute.
+	// OutputDir is hydra.run.dir, resolved and made absolute; empty if that fails,
+	// which RunDir tells the reason of.
 	OutputDir string
 	// JobName is hydra.job.name.
 	JobName string
-	// Choices are the chosen options of the config groups, in order.
+	// Choices are the chosen options of the config groups, Hydra's own included.
 	Choices Object
 	// Overrides are the overrides that are not Hydra's own, as given.
 	Overrides []string
+
+	outputErr error
+}
+
+// hydraVersion is the version of Hydra that this package follows.
+const hydraVersion, hydraVersionBase = "1.3.8", "1.3"
+
+// Missing lists the paths whose value is ??? and must be given before it is used.
+func (c *Config) Missing() []string { return c.Root.Missing() }
+
+// RunDir is the output directory, or the reason why it has none.
+func (c *Config) RunDir() (string, error) { return c.OutputDir, c.outputErr }
+
+// Compose builds a config. It is refused with an *Error whose class and message
+// are Hydra's.
+func Compose(o Options) (*Config, error) {
+	overrides, err := parseOverrides(o.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	env := &environment{getenv: o.Env, now: o.Now, resolvers: o.Resolvers, warn: o.Warn}
+	repo := newRepository(o.Sources, env)
+	if err := extendSearchPath(repo, o, overrides); err != nil {
+		return nil, err
+	}
+	if err := checkSweeps(overrides, o.Sweeping); err != nil {
+		return nil, err
+	}
+	groups, err := newGroupOverrides(repo, overrides)
+	if err != nil {
+		return nil, err
+	}
+	list, err := buildDefaults(repo, o.ConfigName, groups, o.Sweeping)
+	if err != nil {
+		return nil, err
+	}
+	root, err := mergeDefaults(repo, list)
+	if err != nil {
+		return nil, err
+	}
+	root.env = env
+	for _, ov := range groups.config {
+		if err := applyOverride(root, ov); err != nil {
+			return nil, err
+		}
+	}
+	return finish(o, root, repo, groups, overrides)
+}
+
+// checkSweeps refuses values that stand for several where one is needed.
+func checkSweeps(list []*override, sweeping bool) error {
+	for _, o := range list {
+		if !o.isSweep() {
+			continue
+		}
+		var e *Error
+		choice, isChoice := o.value.(*choiceSweep)
+		switch {
+		case sweeping && o.isHydra():
+			e = newError(classComposition, "Sweeping over Hydra's configuration is not supported : '%s'", o.input)
+		case sweeping:
+			continue
+		case isChoice && choice.simple:
+			e = newError(classComposition, "Ambiguous value for argument '%s'", o.input).
+				hint("for a list write key=[value1,value2], for a text quote it: key=\\'value1,value2\\', to sweep over it add --multirun")
+		default:
+			e = newError(classComposition, "Sweep parameters '%s' requires --multirun", o.input)
+		}
+		e.Key = o.key
+		return e
+	}
+	return nil
+}
+
+// extendSearchPath appends what hydra.searchpath names, on the command line or in
+// the primary config.
+func extendSearchPath(repo *repository, o Options, overrides []*override) error {
+	primary, err := repo.load(o.ConfigName)
+	if err != nil {
+		return err
+	}
+	var list *Node
+	if primary != nil {
+		if primary.root.shape != mapShape {
+			return newError(classComposition, "primary config '%s' must be a DictConfig, got ListConfig", o.ConfigName).at(primary.root)
+		}
+		if list, err = primary.root.Select("hydra.searchpath"); err != nil {
+			return wrapComposition(err)
+		}
+	}
+	provider := "hydra.searchpath in main"
+	for _, ov := range overrides {
+		if ov.keyElement() == "hydra.searchpath" {
+			if list, err = ov.node(); err != nil {
+				return err
+			}
+			provider = "hydra.searchpath in command-line"
+			break
+		}
+	}
+	if list == nil || list.isNull() {
+		return nil
+	}
+	if list, err = list.Resolve(); err != nil {
+		return wrapComposition(err)
+	}
+	return repo.appendSources(list, provider, o)
+}
+
+// wrapComposition puts an error of OmegaConf under the one that Hydra raises.
+func wrapComposition(err error) error {
+	return (&Error{Class: classComposition}).because(err)
+}
+
+func (r *repository) appendSources(list *Node, provider string, o Options) error {
+	for _, n := range list.children {
+		if _, ok := n.scalar.(string); !ok || n.shape != scalarShape {
+			list = newScalar(nil, list.origin)
+			break
+		}
+	}
+	if list.shape != listShape {
+		return newError(classComposition, "hydra.searchpath must be a list of strings. Got: %s", pyNode(list)).at(list)
+	}
+	for _, n := range list.children {
+		entry, _ := n.scalar.(string)
+		dir := strings.TrimPrefix(entry, "file://")
+		if scheme, _, found := strings.Cut(entry, "://"); found && scheme != "file" {
+			o.warn("provider=%s, path=%s is not available: only file:// can be searched", provider, entry)
+			continue
+		}
+		if o.OpenDir == nil {
+			return newError(classComposition, "hydra.searchpath is not supported here: %s", entry).at(n)
+		}
+		f, err := o.OpenDir(dir)
+		if err != nil {
+			o.warn("provider=%s, path=%s is not available: %v", provider, entry, unwrapPath(err))
+			continue
+		}
+		r.sources = append(r.sources, Source{FS: f, Path: dir, Provider: provider})
+	}
+	return nil
+}
+
+func (o *Options) warn(format string, args ...any) {
+	if o.Warn != nil {
+		o.Warn(oneLine(fmt.Sprintf(format, args...)))
+	}
+}
+
+// mergeDefaults merges the configs of the final list, each in its package.
+func mergeDefaults(repo *repository, list []resultItem) (*Node, error) {
+	root := newMap(Origin{})
+	root.env = repo.env
+	for _, item := range list {
+		loaded, err := repo.load(item.configPath)
+		if err != nil {
+			return nil, err
+		}
+		content := loaded.root
+		if item.pkg != "" {
+			content = newMap(loaded.root.origin)
+			inner := loaded.root.clone()
+			if err := content.update(item.pkg, inner, false, true); err != nil {
+				return nil, err
+			}
+		}
+		if !item.primary && item.configPath != "hydra/config" {
+			if n, ok := content.At("hydra.searchpath"); ok && !n.isNull() {
+				return nil, newError(classComposition, "In '%s': Overriding hydra.searchpath is only supported from the primary config", item.configPath).at(n)
+			}
+		}
+		if err := mergeInto(root, content, false); err != nil {
+			return nil, composing(item.configPath, err)
+		}
+	}
+	return root, nil
+}
+
+// composing names the config whose content does not fit.
+func composing(configPath string, err error) error {
+	e, ok := asError(err)
+	if !ok {
+		return err
+	}
+	out := newError(classComposition, "In '%s': %s raised while composing config:", configPath, e.Class)
+	out.Key, out.Origin = e.Key, e.Origin
+	out.Hint = e.Message
+	if e.Key != "" {
+		out.Hint += ": " + e.Key
+	}
+	return out
+}
+
+// finish fills in what Hydra tells the application, and takes the hydra node out.
+func finish(o Options, root *Node, repo *repository, groups *groupOverrides, overrides []*override) (*Config, error) {
+	c := &Config{Choices: groups.known}
+	hydra := root.child("hydra")
+	if hydra == nil || hydra.shape != mapShape {
+		return nil, newError(classComposition, "the hydra node must be a mapping").at(hydra)
+	}
+	var own []string
+	var task []*override
+	for _, ov := range overrides {
+		if ov.isHydra() {
+			own = append(own, ov.input)
+			continue
+		}
+		task = append(task, ov)
+		c.Overrides = append(c.Overrides, ov.input)
+	}
+	facts := []Pair{
+		{"overrides.hydra", own},
+		{"overrides.task", c.Overrides},
+		{"runtime.choices", groups.known},
+		{"runtime.version", hydraVersion},
+		{"runtime.version_base", hydraVersionBase},
+		{"runtime.cwd", o.WorkDir},
+		{"runtime.config_sources", describeSources(repo)},
+		{"job.config_name", o.ConfigName},
+	}
+	if name, ok := hydra.At("job.name"); !ok || name.isMissing() {
+		facts = append(facts, Pair{"job.name", o.AppName})
+	}
+	for _, f := range facts {
+		if err := hydra.Set(keyText(f.Key), f.Value); err != nil {
+			return nil, err
+		}
+	}
+	dirname, err := overrideDirname(hydra, task)
+	if err != nil {
+		return nil, err
+	}
+	if err := hydra.Set("job.override_dirname", dirname); err != nil {
+		return nil, err
+	}
+	return separate(o, c, root, hydra)
+}
+
+func describeSources(repo *repository) []any {
+	var list []any
+	for _, s := range repo.sources {
+		schema, p := "file", s.Path
+		if scheme, rest, found := strings.Cut(s.Path, "://"); found {
+			schema, p = scheme, rest
+		}
+		list = append(list, Object{{"path", p}, {"schema", schema}, {"provider", s.Provider}})
+	}
+	return list
+}
+
+// overrideDirname joins the overrides in sorted order, for use in the names of
+// directories.
+func overrideDirname(hydra *Node, task []*override) (string, error) {
+	settings := struct {
+		KVSep   string   `yaml:"kv_sep"`
+		ItemSep string   `yaml:"item_sep"`
+		Exclude []string `yaml:"exclude_keys"`
+	}{"=", ",", nil}
+	n, err := hydra.Select("job.config.override_dirname")
+	if err != nil {
+		return "", err
+	}
+	if n != nil {
+		if err := n.Decode(&settings); err != nil {
+			return "", err
+		}
+	}
+	var lines []string
+	for _, o := range task {
+		if !slices.Contains(settings.Exclude, o.key) {
+			lines = append(lines, o.input)
+		}
+	}
+	slices.Sort(lines)
+	return strings.ReplaceAll(strings.Join(lines, settings.ItemSep), "=", settings.KVSep), nil
+}
+
+// separate resolves the output directory and splits the tree in two: the
+// application's and Hydra's, which the application reads through ${hydra:…}.
+func separate(o Options, c *Config, root, hydra *Node) (*Config, error) {
+	full := root.Clone()
+	env := *root.env
+	full.env = &env
+	env.hydra = full.child("hydra")
+	c.Hydra = env.hydra
+	root.remove("hydra")
+	root.env = &env
+	c.Root = root
+	name, err := c.Hydra.Select("job.name")
+	if err != nil {
+		return nil, err
+	}
+	c.JobName = pyNode(name)
+	dir, err := c.Hydra.Select("run.dir")
+	if err != nil {
+		c.outputErr = err
+		env.outputErr = err
+		return c, nil
+	}
+	c.OutputDir = pyNode(dir)
+	if !filepath.IsAbs(c.OutputDir) {
+		c.OutputDir = filepath.Join(o.WorkDir, c.OutputDir)
+	}
+	c.OutputDir = filepath.Clean(c.OutputDir)
+	return c, c.Hydra.Set("runtime.output_dir", c.OutputDir)
 }

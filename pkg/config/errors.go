@@ -60,7 +60,10 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(oneLine(e.Message))
 	if e.Cause != nil {
-		if e.Message != "" {
+		switch {
+		case strings.HasSuffix(e.Message, "."):
+			b.WriteByte(' ')
+		case e.Message != "":
 			b.WriteString(": ")
 		}
 		b.WriteString(oneLine(e.Cause.Error()))

@@ -1,0 +1,546 @@
+package config
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// An expression is a parsed text with interpolations. It follows the grammar of
+// OmegaConf 2.3: text with ${path} and ${resolver:arguments}, the arguments
+// being primitives, quoted texts, lists and mappings that may nest further ones.
+type expression interface {
+	eval(*evaluation) (*Node, error)
+}
+
+type (
+	// literal is a typed primitive or a text.
+	literal struct{ value any }
+	// joined is text and interpolations in a row, which give a string.
+	joined struct{ parts []expression }
+	// listExpr is [a, b].
+	listExpr struct{ items []expression }
+	// dictExpr is {k: v}.
+	dictExpr struct {
+		keys   []any
+		values []expression
+	}
+	// pathExpr is ${a.b}: texts, and interpolations that must give texts, which
+	// make up the path when they are written one after the other.
+	pathExpr struct {
+		parts   []expression
+		sources []string
+	}
+	// callExpr is ${name:args}.
+	callExpr struct {
+		name    []expression
+		sources []string
+		args    []expression
+	}
+)
+
+// maxInterpolationDepth bounds nesting in one text.
+const maxInterpolationDepth = 100
+
+// interpolationParser reads one text. The lexer of the grammar has modes; here
+// each mode is the method that reads what the mode may contain.
+type interpolationParser struct {
+	src   string
+	pos   int
+	depth int
+}
+
+// parseInterpolation parses the text of a value.
+func parseInterpolation(src string) (expression, error) {
+	p := &interpolationParser{src: src}
+	parts, err := p.text(0)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	return joined{parts}, nil
+}
+
+// parseElement parses a single value, as oc.decode reads it.
+func parseElement(src string) (expression, error) {
+	p := &interpolationParser{src: src}
+	e, err := p.element()
+	if err != nil {
+		return nil, err
+	}
+	if p.pos < len(p.src) {
+		return nil, p.unexpected("<EOF>")
+	}
+	return e, nil
+}
+
+func (p *interpolationParser) rest() string { return p.src[p.pos:] }
+
+func (p *interpolationParser) at(prefix string) bool { return strings.HasPrefix(p.rest(), prefix) }
+
+func (p *interpolationParser) skipSpace() {
+	for p.pos < len(p.src) && (p.src[p.pos] == ' ' || p.src[p.pos] == '\t') {
+		p.pos++
+	}
+}
+
+// afterSpace says whether c follows, perhaps after white space; it consumes both.
+func (p *interpolationParser) afterSpace(c byte) bool {
+	start := p.pos
+	p.skipSpace()
+	if p.pos < len(p.src) && p.src[p.pos] == c {
+		p.pos++
+		return true
+	}
+	p.pos = start
+	return false
+}
+
+func (p *interpolationParser) unexpected(expecting string) error {
+	if p.pos >= len(p.src) {
+		return newError(classGrammar, "missing %s at '<EOF>'", expecting).hint("in '%s'", shorten(p.src))
+	}
+	return newError(classGrammar, "mismatched input '%c' expecting %s", firstRune(p.rest()), expecting).
+		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+}
+
+func (p *interpolationParser) noAlternative(start int) error {
+	end := p.pos
+	if end < len(p.src) {
+		end++
+	}
+	return newError(classGrammar, "no viable alternative at input '%s'", strings.ToValidUTF8(p.src[start:end], "")).
+		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+}
+
+func (p *interpolationParser) unrecognised() error {
+	return newError(classGrammar, "token recognition error at: '%c'", firstRune(p.rest())).
+		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+}
+
+func firstRune(s string) rune {
+	for _, r := range s {
+		return r
+	}
+	return 0
+}
+
+func (p *interpolationParser) enter() error {
+	p.depth++
+	if p.depth > maxInterpolationDepth {
+		return newError(classGrammar, "interpolations nested deeper than %d levels", maxInterpolationDepth)
+	}
+	return nil
+}
+
+// text reads until the end (quote 0) or until the closing quote, which it
+// consumes. A backslash counts only before ${ and before the quote: there two
+// stand for one, and an odd one takes away the special meaning.
+func (p *interpolationParser) text(quote byte) ([]expression, error) {
+	var parts []expression
+	var b strings.Builder
+	flush := func() {
+		if b.Len() > 0 {
+			parts = append(parts, literal{b.String()})
+			b.Reset()
+		}
+	}
+	for p.pos < len(p.src) {
+		slashes := len(p.rest()) - len(strings.TrimLeft(p.rest(), `\`))
+		after := p.src[p.pos+slashes:]
+		isInterpolation := strings.HasPrefix(after, "${")
+		isQuote := quote != 0 && after != "" && after[0] == quote
+		switch {
+		case (isInterpolation || isQuote) && slashes > 0:
+			b.WriteString(strings.Repeat(`\`, slashes/2))
+			p.pos += slashes
+			if slashes%2 == 1 {
+				n := 1
+				if isInterpolation {
+					n = 2
+				}
+				b.WriteString(after[:n])
+				p.pos += n
+			}
+		case isInterpolation:
+			flush()
+			e, err := p.interpolation()
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, e)
+		case isQuote:
+			p.pos++
+			flush()
+			return parts, nil
+		default:
+			n := max(slashes, 1)
+			b.WriteString(p.src[p.pos : p.pos+n])
+			p.pos += n
+		}
+	}
+	if quote != 0 {
+		return nil, p.unexpected("MATCHING_QUOTE_CLOSE")
+	}
+	flush()
+	return parts, nil
+}
+
+var (
+	identifierToken = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_-]*`)
+	pathKeyToken    = regexp.MustCompile("^[^\\\\{}()\\[\\]:. \\t'\"]+")
+)
+
+// interpolation reads ${…}. Which of the two forms it is shows at the first colon.
+func (p *interpolationParser) interpolation() (expression, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	start := p.pos
+	p.pos += len("${")
+	p.skipSpace()
+	path := pathExpr{}
+	add := func(e expression, source string) {
+		path.parts = append(path.parts, e)
+		path.sources = append(path.sources, source)
+	}
+	for p.at(".") {
+		p.pos++
+		add(literal{"."}, ".")
+	}
+	for first := true; ; first = false {
+		switch {
+		case p.at("["):
+			if err := p.bracketKey(add, start); err != nil {
+				return nil, err
+			}
+		case first:
+			if err := p.pathKey(add, start); err != nil {
+				return nil, err
+			}
+		case p.at("."):
+			p.pos++
+			add(literal{"."}, ".")
+			if err := p.pathKey(add, start); err != nil {
+				return nil, err
+			}
+		case p.afterSpace('}'):
+			return path, nil
+		case p.afterSpace(':'):
+			return p.call(path, start)
+		default:
+			return nil, p.noAlternative(start)
+		}
+	}
+}
+
+func (p *interpolationParser) bracketKey(add func(expression, string), start int) error {
+	p.pos++
+	add(literal{"["}, "[")
+	if err := p.pathKey(add, start); err != nil {
+		return err
+	}
+	if !p.at("]") {
+		return p.unexpected("']'")
+	}
+	p.pos++
+	add(literal{"]"}, "]")
+	return nil
+}
+
+func (p *interpolationParser) pathKey(add func(expression, string), start int) error {
+	begin := p.pos
+	if p.at("${") {
+		e, err := p.interpolation()
+		if err != nil {
+			return err
+		}
+		add(e, p.src[begin:p.pos])
+		return nil
+	}
+	key := pathKeyToken.FindString(p.rest())
+	if key == "" {
+		return p.noAlternative(start)
+	}
+	p.pos += len(key)
+	add(literal{key}, key)
+	return nil
+}
+
+// call reads the arguments of a resolver; the colon is consumed.
+func (p *interpolationParser) call(path pathExpr, start int) (expression, error) {
+	c := callExpr{name: path.parts, sources: path.sources}
+	for i, part := range path.parts {
+		text, isText := part.(literal)
+		if !isText {
+			continue
+		}
+		s, _ := text.value.(string)
+		isDot := s == "."
+		if isDot != (i%2 == 1) || !isDot && identifierToken.FindString(s) != s {
+			return nil, p.noAlternative(start)
+		}
+	}
+	p.skipSpace()
+	var err error
+	c.args, err = p.sequence('}')
+	return c, err
+}
+
+// sequence reads elements up to the closing character, which it consumes. A
+// missing element stands for an empty text.
+func (p *interpolationParser) sequence(end byte) ([]expression, error) {
+	var items []expression
+	if p.afterSpace(end) {
+		return items, nil
+	}
+	for {
+		if p.peekAfterSpace(",") || p.peekAfterSpace(string(end)) {
+			items = append(items, literal{""})
+		} else {
+			e, err := p.element()
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, e)
+		}
+		switch {
+		case p.afterSpace(end):
+			return items, nil
+		case p.afterSpace(','):
+			p.skipSpace()
+		default:
+			return nil, p.unexpected(closeName(end))
+		}
+	}
+}
+
+func closeName(end byte) string {
+	if end == ']' {
+		return "BRACKET_CLOSE"
+	}
+	return "BRACE_CLOSE"
+}
+
+func (p *interpolationParser) peekAfterSpace(prefix string) bool {
+	return strings.HasPrefix(strings.TrimLeft(p.rest(), " \t"), prefix)
+}
+
+func (p *interpolationParser) element() (expression, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	if p.pos >= len(p.src) {
+		return nil, p.unexpected("a value")
+	}
+	switch c := p.src[p.pos]; c {
+	case '\'', '"':
+		p.pos++
+		parts, err := p.text(c)
+		return joined{parts}, err
+	case '[':
+		p.pos++
+		p.skipSpace()
+		items, err := p.sequence(']')
+		return listExpr{items}, err
+	case '{':
+		p.pos++
+		p.skipSpace()
+		return p.dict()
+	}
+	return p.primitive(false)
+}
+
+func (p *interpolationParser) dict() (expression, error) {
+	d := dictExpr{}
+	if p.afterSpace('}') {
+		return d, nil
+	}
+	for {
+		key, err := p.primitive(true)
+		if err != nil {
+			return nil, err
+		}
+		lit, ok := key.(literal)
+		if !ok || !p.afterSpace(':') {
+			return nil, p.unexpected("COLON")
+		}
+		p.skipSpace()
+		value, err := p.element()
+		if err != nil {
+			return nil, err
+		}
+		d.keys = append(d.keys, lit.value)
+		d.values = append(d.values, value)
+		switch {
+		case p.afterSpace('}'):
+			return d, nil
+		case p.afterSpace(','):
+			p.skipSpace()
+		default:
+			return nil, p.unexpected("BRACE_CLOSE")
+		}
+	}
+}
+
+// primitive reads one or more tokens of an unquoted value. One token keeps its
+// type, several make a text. A key of a mapping has neither colons nor
+// interpolations.
+func (p *interpolationParser) primitive(isKey bool) (expression, error) {
+	var parts []expression
+	for p.pos < len(p.src) && !p.endOfPrimitive(isKey) {
+		if p.at("${") {
+			if isKey {
+				return nil, p.unexpected("a key")
+			}
+			e, err := p.interpolation()
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, e)
+			continue
+		}
+		if !isKey && p.peekAfterSpace(":") {
+			start := p.pos
+			p.afterSpace(':')
+			p.skipSpace()
+			parts = append(parts, literal{p.src[start:p.pos]})
+			continue
+		}
+		token, ok := primitiveToken(p.rest())
+		if !ok {
+			return nil, p.unrecognised()
+		}
+		p.pos += len(token.raw)
+		parts = append(parts, token)
+	}
+	if len(parts) == 0 {
+		return nil, p.unexpected("a value")
+	}
+	return joinPrimitive(parts), nil
+}
+
+// endOfPrimitive says whether the value ends here; white space before the end
+// belongs to what ends it.
+func (p *interpolationParser) endOfPrimitive(isKey bool) bool {
+	s := strings.TrimLeft(p.rest(), " \t")
+	if s == "" {
+		return false
+	}
+	if isKey && s[0] == ':' {
+		return true
+	}
+	return strings.IndexByte(",]}", s[0]) >= 0 || len(s) == len(p.rest()) && strings.IndexByte("[{'\"", s[0]) >= 0
+}
+
+func joinPrimitive(parts []expression) expression {
+	if len(parts) == 1 {
+		if t, ok := parts[0].(token); ok {
+			return literal{t.value}
+		}
+		return parts[0]
+	}
+	for i, part := range parts {
+		if t, ok := part.(token); ok {
+			parts[i] = literal{t.text}
+		}
+	}
+	return joined{parts}
+}
+
+// token is a part of an unquoted value.
+type token struct {
+	kind  tokenKind
+	raw   string // as written
+	text  string // what it adds to a text: raw, with escapes undone
+	value any    // its typed value, which counts when it stands alone
+}
+
+type tokenKind uint8
+
+const (
+	noToken tokenKind = iota
+	floatKind
+	intKind
+	boolKind
+	nullKind
+	charKind
+	idKind
+	escapeKind
+	spaceKind
+	quotedKind
+	interpolationKind
+	punctuationKind // "(" ")" "[" "]" "{" "}" "," ":" "="
+)
+
+var (
+	floatToken  = regexp.MustCompile(`^[+-]?(?:(?:(?:0|[1-9](?:_?[0-9])*)\.|(?:0|[1-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*|0|[1-9](?:_?[0-9])*)[eE][+-]?[0-9](?:_?[0-9])*|(?:0|[1-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*|(?:0|[1-9](?:_?[0-9])*)\.|[Ii][Nn][Ff]|[Nn][Aa][Nn])`)
+	intToken    = regexp.MustCompile(`^[+-]?(?:0|[1-9](?:_?[0-9])*)`)
+	escapeToken = regexp.MustCompile(`^(?:\\[\\()\[\]{}:=, \t])+`)
+	spaceToken  = regexp.MustCompile(`^[ \t]+`)
+)
+
+// primitiveToken gives the longest token at the start of s; between equals the
+// first of float, integer, bool, null, other characters, identifier wins. It is
+// shared with the grammar of overrides.
+func primitiveToken(s string) (token, bool) {
+	best := token{}
+	try := func(kind tokenKind, raw string) {
+		if len(raw) > len(best.raw) {
+			best = token{kind: kind, raw: raw, text: raw, value: raw}
+		}
+	}
+	try(floatKind, floatToken.FindString(s))
+	try(intKind, intToken.FindString(s))
+	id := identifierToken.FindString(s)
+	switch strings.ToLower(id) {
+	case "true", "false":
+		try(boolKind, id)
+	case "null":
+		try(nullKind, id)
+	}
+	if s != "" && strings.IndexByte(`/-\+.$%*@?|`, s[0]) >= 0 {
+		try(charKind, s[:1])
+	}
+	try(idKind, id)
+	try(escapeKind, escapeToken.FindString(s))
+	try(spaceKind, spaceToken.FindString(s))
+	switch best.kind {
+	case floatKind:
+		best.value = tokenFloat(best.raw)
+	case intKind:
+		if v, ok := parseYAMLInt(best.raw); ok && len(best.raw) <= longestNumber {
+			best.value = v
+		}
+	case boolKind:
+		best.value = strings.EqualFold(best.raw, "true")
+	case nullKind:
+		best.value = nil
+	case escapeKind:
+		best.text = everySecond(best.raw)
+		best.value = best.text
+	}
+	return best, best.kind != noToken
+}
+
+// tokenFloat reads a float token; "inf" and "nan" need no dot here.
+func tokenFloat(s string) any {
+	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	if err != nil && f == 0 {
+		return s
+	}
+	return f
+}
+
+// everySecond drops the backslashes of a row of escapes.
+func everySecond(s string) string {
+	b := make([]byte, 0, len(s)/2)
+	for i := 1; i < len(s); i += 2 {
+		b = append(b, s[i])
+	}
+	return string(b)
+}

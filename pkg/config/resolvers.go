@@ -1,0 +1,348 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// builtin is a standard resolver. It gets the evaluation, since some look at the
+// tree around the interpolation.
+type builtin struct {
+	min, max int // number of arguments; max < 0: any
+	call     func(ev *evaluation, args []*Node) (*Node, error)
+}
+
+// builtins are the resolvers of OmegaConf and Hydra, and len, which the Python
+// package registers. A function, since oc.decode refers to the table.
+func builtins() map[string]builtin {
+	return map[string]builtin{
+		"oc.env":         {1, 2, resolveEnv},
+		"oc.select":      {1, 2, resolveSelect},
+		"oc.decode":      {1, 1, resolveDecode},
+		"oc.create":      {1, 1, resolveCreate},
+		"oc.deprecated":  {1, 2, resolveDeprecated},
+		"oc.dict.keys":   {1, 1, resolveDictKeys},
+		"oc.dict.values": {1, 1, resolveDictValues},
+		"now":            {1, 1, resolveNow},
+		"hydra":          {1, 1, resolveHydra},
+		"len":            {1, 1, resolveLen},
+	}
+}
+
+func (ev *evaluation) call(name string, args []*Node) (*Node, error) {
+	if custom, ok := ev.env.resolvers[name]; ok {
+		return ev.callCustom(custom, args)
+	}
+	table := builtins()
+	b, ok := table[name]
+	if !ok {
+		known := slices.Sorted(maps.Keys(table))
+		e := newError(classUnsupported, "Unsupported interpolation type %s", name)
+		e.Hint = didYouMean(name, known)
+		return nil, e
+	}
+	if len(args) < b.min || b.max >= 0 && len(args) > b.max {
+		return nil, newError(classPythonType, "%s takes %d to %d arguments but %d were given", name, b.min, b.max, len(args))
+	}
+	return b.call(ev, args)
+}
+
+func (ev *evaluation) callCustom(r Resolver, args []*Node) (*Node, error) {
+	plain := make([]any, len(args))
+	for i, a := range args {
+		if a.isContainer() {
+			c, err := ev.copyResolved(a, 0)
+			if err != nil {
+				return nil, err
+			}
+			plain[i] = c
+			continue
+		}
+		plain[i] = a.scalar
+	}
+	v, err := r(ev.parent, plain)
+	if err != nil {
+		return nil, err
+	}
+	return FromValue(v)
+}
+
+// textArg reads an argument that must be text.
+func textArg(name string, n *Node) (string, error) {
+	s, ok := n.scalar.(string)
+	if !ok || n.isContainer() {
+		return "", newError(classPythonType, "`%s` requires a string as input, but obtained `%s` of type: %s",
+			name, pyNode(n), pyNodeType(n))
+	}
+	return s, nil
+}
+
+// resolveEnv reads an environment variable. Its default becomes text, unless it is
+// null.
+func resolveEnv(ev *evaluation, args []*Node) (*Node, error) {
+	name, err := textArg("oc.env", args[0])
+	if err != nil {
+		return nil, err
+	}
+	if ev.env.getenv != nil {
+		if v, ok := ev.env.getenv(name); ok {
+			return newScalar(v, Origin{}), nil
+		}
+	}
+	if len(args) < 2 {
+		return nil, newError(classPythonKey, "Environment variable '%s' not found", name)
+	}
+	if args[1].isNull() {
+		return newScalar(nil, Origin{}), nil
+	}
+	return newScalar(pyNode(args[1]), Origin{}), nil
+}
+
+// resolveSelect reads a key that may be absent.
+func resolveSelect(ev *evaluation, args []*Node) (*Node, error) {
+	key, err := textArg("oc.select", args[0])
+	if err != nil {
+		return nil, err
+	}
+	n, err := ev.selectKey(key, false)
+	if e, ok := asError(err); ok && e.Class == classType {
+		n, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n != nil && !n.isMissing() {
+		return n, nil
+	}
+	if len(args) > 1 {
+		return args[1], nil
+	}
+	return newScalar(nil, Origin{}), nil
+}
+
+// resolveDecode parses a text by the grammar of interpolations.
+func resolveDecode(ev *evaluation, args []*Node) (*Node, error) {
+	if args[0].isNull() {
+		return newScalar(nil, Origin{}), nil
+	}
+	text, ok := args[0].scalar.(string)
+	if !ok || args[0].isContainer() {
+		return nil, newError(classPythonType, "`oc.decode` can only take strings or None as input, but `%s` is of type %s",
+			pyNode(args[0]), pyNodeType(args[0]))
+	}
+	e, err := parseElement(text)
+	if err != nil {
+		return nil, err
+	}
+	return e.eval(ev)
+}
+
+// resolveCreate makes a container of its argument; a text is read as YAML.
+func resolveCreate(_ *evaluation, args []*Node) (*Node, error) {
+	switch a := args[0]; {
+	case a.isContainer():
+		return a.clone(), nil
+	case a.isNull():
+		return newScalar(nil, Origin{}), nil
+	default:
+		text, ok := a.scalar.(string)
+		if !ok {
+			return nil, newError("ValidationError", "Object of unsupported type: '%s'", pyType(a.scalar))
+		}
+		n, err := readYAML("oc.create", []byte(text))
+		if err != nil {
+			return nil, err
+		}
+		return rootContainer(n)
+	}
+}
+
+// rootContainer makes a container of a document, as OmegaConf.create does: nothing
+// is an empty mapping, a text is a key with a null.
+func rootContainer(n *Node) (*Node, error) {
+	if n.isContainer() {
+		return n, nil
+	}
+	m := newMap(n.origin)
+	switch v := n.scalar.(type) {
+	case nil:
+	case string:
+		m.put(v, newScalar(nil, n.origin))
+	default:
+		e := newError(classIO, "Invalid loaded object type: %s", pyType(v))
+		e.Origin = n.origin
+		return nil, e
+	}
+	return m, nil
+}
+
+// resolveDeprecated is another key's value, with a warning.
+func resolveDeprecated(ev *evaluation, args []*Node) (*Node, error) {
+	key, ok := args[0].scalar.(string)
+	if !ok {
+		return nil, newError(classPythonType, "oc.deprecated: interpolation key type is not a string (%s)", pyNodeType(args[0]))
+	}
+	message := "'$OLD_KEY' is deprecated. Change your code and config to use '$NEW_KEY'"
+	if len(args) > 1 {
+		if message, ok = args[1].scalar.(string); !ok {
+			return nil, newError(classPythonType, "oc.deprecated: interpolation message type is not a string (%s)", pyNodeType(args[1]))
+		}
+	}
+	oldKey := ""
+	if ev.node != nil {
+		oldKey = ev.node.Path()
+	}
+	n, err := ev.selectKey(key, false)
+	if err != nil {
+		return nil, err
+	}
+	if n == nil {
+		return nil, newError(classKey, "In oc.deprecated resolver at '%s': Key not found: '%s'", oldKey, key)
+	}
+	if ev.env.warn != nil {
+		ev.env.warn(strings.NewReplacer("$OLD_KEY", oldKey, "$NEW_KEY", n.Path(),
+			"${OLD_KEY}", oldKey, "${NEW_KEY}", n.Path()).Replace(message))
+	}
+	return n, nil
+}
+
+func (ev *evaluation) selectDict(resolver string, arg *Node) (*Node, string, error) {
+	key, err := textArg(resolver, arg)
+	if err != nil {
+		return nil, "", err
+	}
+	n, err := ev.selectKey(key, false)
+	if err != nil {
+		return nil, "", err
+	}
+	if n == nil || n.isMissing() {
+		return nil, "", newError(classKey, "Key not found: '%s'", key)
+	}
+	if n.shape != mapShape {
+		return nil, "", newError(classPythonType, "`%s` cannot be applied to objects of type: %s", resolver, lastPart(pyNodeType(n)))
+	}
+	return n, key, nil
+}
+
+func resolveDictKeys(ev *evaluation, args []*Node) (*Node, error) {
+	dict, _, err := ev.selectDict("oc.dict.keys", args[0])
+	if err != nil {
+		return nil, err
+	}
+	list := newList(Origin{})
+	for _, c := range dict.children {
+		list.add(newScalar(c.key, Origin{}))
+	}
+	return list, nil
+}
+
+// resolveDictValues gives interpolations to the values, so that they stay
+// current; a relative key gets a dot more, since the list is a level of its own.
+func resolveDictValues(ev *evaluation, args []*Node) (*Node, error) {
+	dict, key, err := ev.selectDict("oc.dict.values", args[0])
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(key, ".") {
+		key = "." + key
+	}
+	list := newList(Origin{})
+	for _, c := range dict.children {
+		list.add(newScalar("${"+key+"."+keyText(c.key)+"}", Origin{}))
+	}
+	return list, nil
+}
+
+func resolveNow(ev *evaluation, args []*Node) (*Node, error) {
+	layout, err := textArg("now", args[0])
+	if err != nil {
+		return nil, err
+	}
+	return newScalar(strftime(ev.env.now, layout), Origin{}), nil
+}
+
+// resolveHydra reads the hydra node, which is no part of the application's config.
+func resolveHydra(ev *evaluation, args []*Node) (*Node, error) {
+	path, err := textArg("hydra", args[0])
+	if err != nil {
+		return nil, err
+	}
+	if ev.env.hydra == nil {
+		return nil, newError(classValue, "HydraConfig was not set")
+	}
+	n, err := ev.walk(ev.env.hydra, path, false)
+	if err != nil {
+		return nil, err
+	}
+	if n == nil || n.isMissing() {
+		if path == "runtime.output_dir" && ev.env.outputErr != nil {
+			return nil, ev.env.outputErr
+		}
+		return newScalar(nil, Origin{}), nil
+	}
+	return n, nil
+}
+
+func resolveLen(_ *evaluation, args []*Node) (*Node, error) {
+	if args[0].isContainer() {
+		return newScalar(int64(args[0].Len()), Origin{}), nil
+	}
+	s, ok := args[0].scalar.(string)
+	if !ok {
+		return nil, newError(classPythonType, "object of type '%s' has no len()", pyType(args[0].scalar))
+	}
+	return newScalar(int64(len([]rune(s))), Origin{}), nil
+}
+
+// strftime formats a time by the directives of Python's method of that name, in
+// the C locale. Unknown ones stay.
+func strftime(t time.Time, layout string) string {
+	var b strings.Builder
+	for i := 0; i < len(layout); i++ {
+		if layout[i] != '%' || i+1 == len(layout) {
+			b.WriteByte(layout[i])
+			continue
+		}
+		i++
+		b.WriteString(timeDirective(t, layout[i]))
+	}
+	return b.String()
+}
+
+func timeDirective(t time.Time, c byte) string {
+	layouts := map[byte]string{
+		'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'H': "15", 'I': "03", 'M': "04", 'S': "05",
+		'p': "PM", 'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan",
+		'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04", 'D': "01/02/06",
+		'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05", 'e': "_2",
+	}
+	if layout, ok := layouts[c]; ok {
+		return t.Format(layout)
+	}
+	switch c {
+	case '%':
+		return "%"
+	case 'f':
+		return fmt.Sprintf("%06d", t.Nanosecond()/1000)
+	case 'j':
+		return fmt.Sprintf("%03d", t.YearDay())
+	case 's':
+		return fmt.Sprint(t.Unix())
+	case 'w':
+		return fmt.Sprint(int(t.Weekday()))
+	case 'u':
+		return fmt.Sprint((int(t.Weekday())+6)%7 + 1)
+	case 'n':
+		return "\n"
+	case 't':
+		return "\t"
+	}
+	// Python's now() is naive: zone directives are empty.
+	if c == 'z' || c == 'Z' {
+		return ""
+	}
+	return "%" + string(c)
+}
