@@ -81,7 +81,7 @@ func (a *adam) Step(s *torch.Scope) {
 	}
 }
 
-func (a *adam) State(*torch.Scope) (*State, error) {
+func (a *adam) State() (*State, error) {
 	params, err := a.state(true)
 	return &State{Params: params, Group: []Setting{
 		{"lr", a.o.LR}, {"betas", a.o.Betas}, {"eps", a.o.Eps}, {"weight_decay", a.o.WeightDecay},

@@ -19,7 +19,7 @@ type Optimizer interface {
 	// SetLR changes the learning rate from the next step on.
 	SetLR(lr float64)
 	// State copies what the next steps depend on, as state_dict() does.
-	State(s *torch.Scope) (*State, error)
+	State() (*State, error)
 	// SetState restores a State; the parameters must be the same, in order.
 	SetState(state *State) error
 }

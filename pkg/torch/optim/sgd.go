@@ -64,7 +64,7 @@ func (g *sgd) Step(s *torch.Scope) {
 	}
 }
 
-func (g *sgd) State(*torch.Scope) (*State, error) {
+func (g *sgd) State() (*State, error) {
 	params, err := g.state(false)
 	return &State{Params: params, Group: []Setting{
 		{"lr", g.o.LR}, {"momentum", g.o.Momentum}, {"dampening", g.o.Dampening},

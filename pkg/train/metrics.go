@@ -1,0 +1,73 @@
+package train
+
+import (
+	"strconv"
+	"strings"
+)
+
+// averages are means over an epoch's batches, weighted by the number of clips,
+// as Lightning reduces what is logged with on_epoch=True.
+type averages struct {
+	Names  []string           `json:"names"`
+	Sums   map[string]float64 `json:"sums"`
+	Weight map[string]float64 `json:"weight"`
+}
+
+func newAverages() *averages {
+	return &averages{Sums: map[string]float64{}, Weight: map[string]float64{}}
+}
+
+func (a *averages) add(name string, value float64, weight int) {
+	if _, ok := a.Sums[name]; !ok {
+		a.Names = append(a.Names, name)
+	}
+	a.Sums[name] += value * float64(weight)
+	a.Weight[name] += float64(weight)
+}
+
+// values are the means, rounded to float32 as the Python package holds them.
+func (a *averages) values() []metric {
+	list := make([]metric, len(a.Names))
+	for i, n := range a.Names {
+		list[i] = metric{n, float64(float32(a.Sums[n] / a.Weight[n]))}
+	}
+	return list
+}
+
+// metric is a named number of an epoch.
+type metric struct {
+	name  string
+	value float64
+}
+
+func lookup(metrics []metric, name string) (float64, bool) {
+	for _, m := range metrics {
+		if m.name == name {
+			return m.value, true
+		}
+	}
+	return 0, false
+}
+
+// pythonFloat writes a number as Python's str does.
+func pythonFloat(v float64) string {
+	s := strconv.FormatFloat(v, 'g', -1, 64)
+	if e := strings.IndexByte(s, 'e'); e >= 0 {
+		exponent, _ := strconv.Atoi(s[e+1:])
+		if exponent < 16 && exponent >= -4 {
+			s = strconv.FormatFloat(v, 'f', -1, 64)
+		}
+	}
+	switch s {
+	case "NaN":
+		return "nan"
+	case "+Inf":
+		return "inf"
+	case "-Inf":
+		return "-inf"
+	}
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
+}
