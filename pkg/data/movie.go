@@ -3,13 +3,44 @@ package data
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
 )
 
 // Movie is a stimulus: Data has shape (Channels, Frames, Height, Width).
 type Movie struct {
 	Channels, Frames, Height, Width int
 	Data                            []float32
+}
+
+// newMovie is a black movie.
+func newMovie(channels, frames, height, width int) *Movie {
+	return &Movie{
+		Channels: channels, Frames: frames, Height: height, Width: width,
+		Data: make([]float32, channels*frames*height*width),
+	}
+}
+
+// movieOf makes a movie of an array (channels, frames, height, width).
+func movieOf(a *ndarray.Array) (*Movie, error) {
+	if len(a.Shape) != 4 {
+		return nil, fmt.Errorf("shape %v, but (channels, frames, height, width) is needed", a.Shape)
+	}
+	m := &Movie{Channels: a.Shape[0], Frames: a.Shape[1], Height: a.Shape[2], Width: a.Shape[3], Data: a.Float32s()}
+	return m, m.checkFinite()
+}
+
+// checkFinite finds the first pixel that is no number.
+func (m *Movie) checkFinite() error {
+	for i, value := range m.Data {
+		if v := float64(value); math.IsNaN(v) || math.IsInf(v, 0) {
+			frame := i / (m.Height * m.Width)
+			return fmt.Errorf("a pixel of channel %d at frame %d is %v", frame/m.Frames, frame%m.Frames, value)
+		}
+	}
+	return nil
 }
 
 // View is the whole movie as it is.

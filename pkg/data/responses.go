@@ -71,16 +71,3 @@ func (r Responses) gather(clips []int, length int) Responses {
 	}
 	return out
 }
-
-// meanOf is the mean of repeats of the same shape, summed in float64.
-func meanOf(repeats []Responses) Responses {
-	out := newResponses(repeats[0].Frames, repeats[0].Neurons)
-	for i := range out.Data {
-		sum := 0.0
-		for _, r := range repeats {
-			sum += float64(r.Data[i])
-		}
-		out.Data[i] = float32(sum / float64(len(repeats)))
-	}
-	return out
-}

@@ -54,23 +54,3 @@ func (s *Session) Test(name string) (*Test, error) {
 	}
 	return nil, fmt.Errorf("session %s has no test stimulus %q", s.Name, name)
 }
-
-// check looks for values that are no numbers in all responses of the session.
-func (s *Session) check() error {
-	parts := []struct {
-		name string
-		r    Responses
-	}{{"training", s.Train.Responses}, {"validation", s.Validation.Responses}}
-	for _, test := range s.Tests {
-		parts = append(parts, struct {
-			name string
-			r    Responses
-		}{"test " + test.Name, test.Responses})
-	}
-	for _, part := range parts {
-		if err := part.r.checkFinite(); err != nil {
-			return fmt.Errorf("session %s, %s: %w", s.Name, part.name, err)
-		}
-	}
-	return nil
-}

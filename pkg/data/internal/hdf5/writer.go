@@ -61,7 +61,7 @@ func Write(w io.Writer, fill func(*Writer) error) error {
 // create opens an empty file in memory.
 func create() (*Writer, error) {
 	f := &Writer{}
-	return f, locked(func() error {
+	err := locked(func() error {
 		access, err := open(C.H5Pcreate(C.H5P_CLS_FILE_ACCESS_ID_g), closePlist, "creating an access list")
 		if err != nil {
 			return err
@@ -84,6 +84,7 @@ func create() (*Writer, error) {
 		}
 		return nil
 	})
+	return f, err
 }
 
 // withoutTimes is a creation list whose objects store no times.
@@ -102,7 +103,7 @@ func withoutTimes(class C.hid_t) (handle, error) {
 // image is the file's bytes so far.
 func (f *Writer) image() ([]byte, error) {
 	var image []byte
-	return image, locked(func() error {
+	err := locked(func() error {
 		if C.H5Fflush(f.id, 0) < 0 {
 			return failure("flushing")
 		}
@@ -116,6 +117,7 @@ func (f *Writer) image() ([]byte, error) {
 		}
 		return nil
 	})
+	return image, err
 }
 
 // Group creates a group and those above it.
