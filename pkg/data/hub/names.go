@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // Model is a trained model that the hub has under a name of its own.
@@ -160,40 +162,19 @@ func pathFault(p string) error {
 // nearest orders the models' names: those that contain name come first, and then
 // the edit distance decides.
 func nearest(name string) []string {
-	names := make([]string, len(models))
-	for i, m := range models {
-		names[i] = m.Name
-	}
-	// Names are short; a longer word is unlike all of them anyway.
-	const longest = 100
-	word := name[:min(len(name), longest)]
-	distance := func(known string) int {
-		if strings.Contains(known, word) {
-			return 0
+	var names, rest []string
+	for _, m := range models {
+		if strings.Contains(m.Name, name) {
+			names = append(names, m.Name)
+		} else {
+			rest = append(rest, m.Name)
 		}
-		return editDistance(word, known)
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return distance(a) - distance(b) })
+	for len(rest) > 0 {
+		best, _ := config.Nearest(name, rest)
+		i := max(0, slices.Index(rest, best)) // of an endless name none is nearest
+		names = append(names, rest[i])
+		rest = slices.Delete(rest, i, i+1)
+	}
 	return names
-}
-
-// editDistance is the Levenshtein distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
