@@ -60,6 +60,7 @@ func wantClose(t *testing.T, name string, got, want []float64, rtol, atol float6
 }
 
 func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {

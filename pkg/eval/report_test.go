@@ -295,8 +295,10 @@ func TestEvaluateRefuses(t *testing.T) {
 		"negative lag": {[]SessionResult{{Name: "s", Targets: m(3, 2), Predictions: m(4, 2)}}, "negative lag"},
 		"trimmed":      {[]SessionResult{{Name: "s", Targets: m(4, 2), Predictions: m(4, 2), Average: m(9, 2)}}, "has to say where the targets start"},
 		"offset":       {[]SessionResult{{Name: "s", Targets: m(4, 2), Predictions: m(4, 2), Average: m(9, 2), Trimmed: true, Offset: 6}}, "do not fit into 9 frames"},
-		"trials": {[]SessionResult{{Name: "s", Targets: m(6, 2), Predictions: m(4, 2), Trials: Responses{5, 1, 2, make([]float64, 10)}}},
-			"mean responses have 6 frames, their 1 repeats 5"},
+		"trials": {
+			[]SessionResult{{Name: "s", Targets: m(6, 2), Predictions: m(4, 2), Trials: Responses{5, 1, 2, make([]float64, 10)}}},
+			"mean responses have 6 frames, their 1 repeats 5",
+		},
 		"clips": {[]SessionResult{{Name: "s", Clips: 4, Targets: m(6, 2), Predictions: m(4, 2)}}, "are not 4 clips"},
 	} {
 		_, err := Evaluate("test", test.sessions, Options{})

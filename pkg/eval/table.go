@@ -37,9 +37,15 @@ type cell struct {
 func (r *Report) Table() Table {
 	return newTable(r, func(s SessionMetrics, n int) row {
 		cells := row{
-			{"session", s.Name}, {"neuron_relative_idx", int64(n)}, {"data_split", r.Split},
-			{"poisson_loss_to_average", s.PoissonLoss[n]}, {"corr_to_average", s.Corr[n]}, {"mse_to_average", s.MSE[n]},
-			{"feve", s.FEVE[n]}, {"jackknife", s.Jackknife[n]}, {"var_ratio", s.VarRatio[n]},
+			{"session", s.Name},
+			{"neuron_relative_idx", int64(n)},
+			{"data_split", r.Split},
+			{"poisson_loss_to_average", s.PoissonLoss[n]},
+			{"corr_to_average", s.Corr[n]},
+			{"mse_to_average", s.MSE[n]},
+			{"feve", s.FEVE[n]},
+			{"jackknife", s.Jackknife[n]},
+			{"var_ratio", s.VarRatio[n]},
 		}
 		for k := range s.Repeats {
 			number := strconv.Itoa(k)
@@ -61,10 +67,16 @@ func (r *Report) AlignedTable() Table {
 	return newTable(r, func(s SessionMetrics, n int) row {
 		a := s.Aligned
 		return row{
-			{"session", s.Name}, {"neuron_relative_idx", int64(n)}, {"data_split", r.Split},
-			{"corr_aligned", a.Corr[n]}, {"mse_aligned", a.MSE[n]}, {"poisson_loss_aligned", a.PoissonLoss[n]},
-			{"feve_unclipped", a.FEVE[n]}, {"fev_unclipped", a.FEV[n]},
-			{"global_mean_oracle", a.GlobalMean[n]}, {"reliability", a.Reliability[n]},
+			{"session", s.Name},
+			{"neuron_relative_idx", int64(n)},
+			{"data_split", r.Split},
+			{"corr_aligned", a.Corr[n]},
+			{"mse_aligned", a.MSE[n]},
+			{"poisson_loss_aligned", a.PoissonLoss[n]},
+			{"feve_unclipped", a.FEVE[n]},
+			{"fev_unclipped", a.FEV[n]},
+			{"global_mean_oracle", a.GlobalMean[n]},
+			{"reliability", a.Reliability[n]},
 		}
 	})
 }
@@ -121,7 +133,7 @@ func plain(value any) any {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return v.Int()
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
-		return int64(v.Uint()) //nolint:gosec // at most 32 bits
+		return int64(v.Uint())
 	case reflect.Float32, reflect.Float64:
 		return v.Float()
 	}

@@ -204,7 +204,7 @@ func (k *cache) readJSON(name string, into any) (ok bool, err error) {
 		return false, fmt.Errorf("%s: %w", k.local(name), err)
 	}
 	if err := json.Unmarshal(content, into); err != nil {
-		return false, fmt.Errorf("%s: %w: %v; remove it", k.local(name), errDamaged, err)
+		return false, fmt.Errorf("%s: %w: %w; remove it", k.local(name), errDamaged, err)
 	}
 	return true, nil
 }

@@ -120,25 +120,13 @@ func (d *download) count(n int64) {
 func (d *download) ask(ctx context.Context) error {
 	ctx, dog := newWatchdog(ctx, d.client.times().stall)
 	defer dog.stop()
-	resp, f, known, err := d.client.request(ctx, http.MethodHead, d.url, 0)
+	f, err := d.client.head(ctx, d.url)
 	if err != nil {
 		return err
 	}
-	if err := resp.Body.Close(); err != nil {
-		return networkError(ctx, err, d.url)
-	}
-	if known {
-		d.want = f
-		d.progress.total(f.size)
-		return nil
-	}
-	if err := statusError(resp); err != nil {
-		return err
-	}
-	if isWebPage(resp, d.path) {
-		return errWebPage
-	}
-	return fmt.Errorf("%w: is %s wrong?", errNoDigest, EnvEndpoint)
+	d.want = f
+	d.progress.total(f.size)
+	return nil
 }
 
 // transfer appends what follows the first have bytes.

@@ -218,6 +218,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestServerWithoutHEAD has a hub that answers GET alone.
+func TestServerWithoutHEAD(t *testing.T) {
+	h := newFakeHub(t)
+	h.onHub = func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusNotImplemented)
+		}
+		return r.Method == http.MethodHead
+	}
+	for _, p := range []string{smallPath, largePath} {
+		client := h.client(t.TempDir())
+		if _, err := client.Fetch(t.Context(), Remote{Path: p}); err != nil {
+			t.Fatal(err)
+		}
+		h.wantOnly(client.CacheDir, p)
+	}
+}
+
 // TestDowngrade refuses to leave https.
 func TestDowngrade(t *testing.T) {
 	_, err := redirectTarget(&http.Response{StatusCode: 302, Header: http.Header{"Location": {"http://store/x"}}},

@@ -427,7 +427,7 @@ func fetchAsChild() int {
 }
 
 func (h *fakeHub) child(dir string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this test binary
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), childEnv+"="+h.hub.URL, childCacheEnv+"="+dir)
 	return cmd
 }

@@ -146,7 +146,7 @@ func pathFault(p string) error {
 	case strings.Contains(p, `\`):
 		return errors.New("it has a backslash")
 	case !fs.ValidPath(p) || p == ".":
-		return errors.New("it has an element that is empty, . or ..")
+		return errors.New("it has an empty element, or one of dots")
 	}
 	for element := range strings.SplitSeq(p, "/") {
 		if len(element) > maxElementBytes {

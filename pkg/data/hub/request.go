@@ -80,6 +80,42 @@ func (c *Client) request(ctx context.Context, method string, u *url.URL, from in
 	return nil, facts{}, false, fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
+// head asks for the facts of a file with HEAD, or, at a server that does not know
+// it, with GET.
+func (c *Client) head(ctx context.Context, u *url.URL) (facts, error) {
+	f, err := c.headBy(ctx, http.MethodHead, u)
+	if errors.Is(err, errNoHead) {
+		return c.headBy(ctx, http.MethodGet, u)
+	}
+	return f, err
+}
+
+var errNoHead = errors.New("the server does not know HEAD")
+
+func (c *Client) headBy(ctx context.Context, method string, u *url.URL) (facts, error) {
+	resp, f, known, err := c.request(ctx, method, u, 0)
+	if err != nil {
+		return facts{}, err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return facts{}, networkError(ctx, err, u)
+	}
+	code := resp.StatusCode
+	if method == http.MethodHead && (code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented) {
+		return facts{}, errNoHead
+	}
+	if known {
+		return f, nil
+	}
+	if err := statusError(resp); err != nil {
+		return facts{}, err
+	}
+	if isWebPage(resp, u.Path) {
+		return facts{}, errWebPage
+	}
+	return facts{}, fmt.Errorf("%w: is %s wrong?", errNoDigest, EnvEndpoint)
+}
+
 // closeOn closes the body of a reply that is given up because of err.
 func closeOn(err error, resp *http.Response) error {
 	if err == nil {
