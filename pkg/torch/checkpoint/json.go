@@ -1,0 +1,256 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/fileio"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+)
+
+// maxJSON bounds a file of hyperparameters.
+const maxJSON = 64 << 20
+
+// ReadHyperParameters reads a JSON file of hyperparameters as a plain tree. Arrays
+// come as lists of numbers.
+func ReadHyperParameters(path string) (*pickle.Dict, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxJSON+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(text) > maxJSON {
+		return nil, fmt.Errorf("read %s: more than %d bytes of hyperparameters", path, maxJSON)
+	}
+	params, err := DecodeHyperParameters(text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return params, nil
+}
+
+// WriteHyperParameters writes hyperparameters as a JSON file, durably.
+func WriteHyperParameters(path string, params *pickle.Dict) error {
+	return fileio.WriteFile(path, func(w io.Writer) error {
+		text, err := EncodeHyperParameters(params)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	})
+}
+
+// DecodeHyperParameters reads JSON as a plain tree: the order of keys is kept, and
+// numbers without point and exponent are int64.
+func DecodeHyperParameters(text []byte) (*pickle.Dict, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	v, err := decodeJSON(decoder, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one JSON value")
+	}
+	params, ok := v.(*pickle.Dict)
+	if !ok {
+		return nil, errors.New("hyperparameters are not a JSON object")
+	}
+	return params, nil
+}
+
+func decodeJSON(decoder *json.Decoder, depth int) (any, error) {
+	if depth > maxTreeDepth {
+		return nil, errors.New("JSON is nested too deeply")
+	}
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, fmt.Errorf("JSON at byte %d: %w", decoder.InputOffset(), err)
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if t == '{' {
+			return decodeObject(decoder, depth)
+		}
+		list := []any{}
+		for decoder.More() {
+			item, err := decodeJSON(decoder, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, item)
+		}
+		_, err := decoder.Token()
+		return list, err
+	case json.Number:
+		return number(t)
+	}
+	return token, nil
+}
+
+func decodeObject(decoder *json.Decoder, depth int) (any, error) {
+	d := &pickle.Dict{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, fmt.Errorf("JSON at byte %d: %w", decoder.InputOffset(), err)
+		}
+		key, _ := token.(string)
+		if _, ok := d.Get(key); ok {
+			return nil, fmt.Errorf("JSON has the key %q twice", key)
+		}
+		value, err := decodeJSON(decoder, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		d.SetString(key, value)
+	}
+	_, err := decoder.Token()
+	return d, err
+}
+
+func number(n json.Number) (any, error) {
+	if !strings.ContainsAny(n.String(), ".eE") {
+		if v, err := n.Int64(); err == nil {
+			return v, nil
+		}
+	}
+	return n.Float64()
+}
+
+// EncodeHyperParameters writes a plain tree as JSON: tensors and arrays as lists of
+// numbers, tuples as lists, opaque objects by their class's name only.
+func EncodeHyperParameters(params *pickle.Dict) ([]byte, error) {
+	var out bytes.Buffer
+	if err := encodeJSON(&out, params, 0); err != nil {
+		return nil, fmt.Errorf("hyperparameters as JSON: %w", err)
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, out.Bytes(), "", " "); err != nil {
+		return nil, err
+	}
+	indented.WriteByte('\n')
+	return indented.Bytes(), nil
+}
+
+func encodeJSON(out *bytes.Buffer, v any, depth int) error {
+	if depth > maxTreeDepth {
+		return errors.New("nested too deeply")
+	}
+	switch v := v.(type) {
+	case nil, bool, string:
+		return marshal(out, v)
+	case int:
+		out.WriteString(strconv.Itoa(v))
+	case int64:
+		out.WriteString(strconv.FormatInt(v, 10))
+	case *big.Int:
+		out.WriteString(v.String())
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("JSON has no %v", v)
+		}
+		out.WriteString(pythonFloat(v))
+	case []any:
+		return encodeList(out, v, depth)
+	case pickle.Tuple:
+		return encodeList(out, v, depth)
+	case *pickle.Set:
+		return encodeList(out, v.Items, depth)
+	case *pickle.Dict:
+		return encodeDict(out, v, depth)
+	case *pickle.Object:
+		return encodeDict(out, describe(v), depth)
+	default:
+		a, ok := Array(v)
+		if !ok || a.DType == ndarray.Invalid {
+			return fmt.Errorf("a %s has no form in JSON", pickle.TypeName(v))
+		}
+		return encodeJSON(out, nested(a, a.Shape, 0), depth+1)
+	}
+	return nil
+}
+
+// marshal writes a leaf, with < and > as they are.
+func marshal(out *bytes.Buffer, v any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+func encodeList(out *bytes.Buffer, items []any, depth int) error {
+	out.WriteByte('[')
+	for i, item := range items {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if err := encodeJSON(out, item, depth+1); err != nil {
+			return err
+		}
+	}
+	out.WriteByte(']')
+	return nil
+}
+
+func encodeDict(out *bytes.Buffer, d *pickle.Dict, depth int) error {
+	out.WriteByte('{')
+	for i := range d.Len() {
+		key, value := d.At(i)
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if err := marshal(out, pythonText(key)); err != nil {
+			return err
+		}
+		out.WriteByte(':')
+		if err := encodeJSON(out, value, depth+1); err != nil {
+			return err
+		}
+	}
+	out.WriteByte('}')
+	return nil
+}
+
+// describe stands for an opaque object.
+func describe(o *pickle.Object) *pickle.Dict {
+	if _, ok := o.Attr("_modules"); ok {
+		return pickle.NewDict("__module__", o.Class.String())
+	}
+	return pickle.NewDict("__object__", o.Class.String())
+}
+
+// nested is the array from axis on as lists of lists, starting at element start.
+func nested(a *ndarray.Array, shape []int, start int) any {
+	if len(shape) == 0 {
+		switch a.DType {
+		case ndarray.Bool:
+			return a.Int64At(start) != 0
+		case ndarray.Float16, ndarray.BFloat16, ndarray.Float32, ndarray.Float64:
+			return a.At(start)
+		}
+		return a.Int64At(start)
+	}
+	step := 1
+	for _, d := range shape[1:] {
+		step *= d
+	}
+	list := make([]any, shape[0])
+	for i := range list {
+		list[i] = nested(a, shape[1:], start+i*step)
+	}
+	return list
+}
