@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
@@ -23,8 +24,13 @@ type CoreReadout struct {
 	// height, width).
 	InShape []int64
 	// Hyper are the hyperparameters that rebuild the model, as checkpoints store
-	// them; nil for the older class.
+	// them, without data_info.
 	Hyper *config.Node
+	// DataInfo is the data_info of the checkpoint that the model was loaded from:
+	// what it was trained on, and how well. nil where there is none.
+	DataInfo *pickle.Dict
+
+	readoutInShape []int64 // nil where the readout's config has it
 
 	store    *nn.Store
 	rng      *torch.Generator
@@ -75,14 +81,55 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 
 func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
 
-func newUnified(c UnifiedConfig, sessions []Session, o Options) (*CoreReadout, error) {
+func newUnified(c UnifiedConfig, sessions []Session, o Options) (m *CoreReadout, err error) {
 	if len(c.InShape) != 4 {
 		return nil, fmt.Errorf("model.in_shape must be [channels, time, height, width], got %v", c.InShape)
 	}
 	if len(sessions) == 0 {
 		return nil, fmt.Errorf("a model needs at least one session")
 	}
-	return build(o, func(m *CoreReadout) error { return m.unified(c, sessions) })
+	return build(o, func(m *CoreReadout) error {
+		if err := m.unified(c, sessions); err != nil {
+			return err
+		}
+		m.Hyper, err = unifiedHyper(c, m)
+		return err
+	})
+}
+
+// unifiedHyper are the arguments that rebuild the model, with the values that
+// construction found: the core's channels, the readouts' input.
+func unifiedHyper(c UnifiedConfig, m *CoreReadout) (*config.Node, error) {
+	core, readout := c.Core.Clone(), c.Readout.Clone()
+	if c.HiddenChannels != nil {
+		if err := core.Set("channels", append([]int64{c.InShape[0]}, c.HiddenChannels...)); err != nil {
+			return nil, err
+		}
+	}
+	if m.readoutInShape != nil {
+		if err := readout.Set("in_shape", m.readoutInShape); err != nil {
+			return nil, err
+		}
+	}
+	neurons := make(config.Object, 0, len(m.sessions))
+	for _, name := range m.sessions {
+		neurons = append(neurons, config.Pair{Key: name, Value: int64(m.readouts[name].NumNeurons())})
+	}
+	return config.FromValue(config.Object{
+		{Key: "core", Value: core}, {Key: "readout", Value: readout}, {Key: "learning_rate", Value: c.LearningRate},
+		{Key: "loss", Value: nodeOrNil(c.Loss)}, {Key: "evaluation_loss", Value: nodeOrNil(c.EvaluationLoss)},
+		{Key: "in_shape", Value: c.InShape}, {Key: "n_neurons_dict", Value: neurons},
+		{Key: "hidden_channels", Value: c.HiddenChannels}, {Key: "optimizer", Value: nodeOrNil(c.Optimizer)},
+		{Key: "lr_scheduler", Value: nodeOrNil(c.LRScheduler)},
+	})
+}
+
+// nodeOrNil keeps a nil node from becoming a non-nil interface.
+func nodeOrNil(n *config.Node) any {
+	if n == nil {
+		return nil
+	}
+	return n
 }
 
 // build makes an empty model, lets fill complete it, and closes it on an error.
@@ -121,13 +168,12 @@ func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session) (err error) {
 	if m.EvaluationLoss, err = lossOr(c.EvaluationLoss, m.EvaluationLoss); err != nil {
 		return err
 	}
-	var inDeps ReadoutDeps
 	if given, ok := c.Readout.Get("in_shape"); !ok || given.Kind() == config.Missing {
-		if inDeps.InShape, err = m.coreOutShape(m.InShape); err != nil {
+		if m.readoutInShape, err = m.coreOutShape(m.InShape); err != nil {
 			return err
 		}
 	}
-	builder, err := readouts.Build(c.Readout, inDeps)
+	builder, err := readouts.Build(c.Readout, ReadoutDeps{InShape: m.readoutInShape})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,9 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	if err != nil {
 		return nil, err
 	}
-	m.Hyper = hyper
+	if m.Hyper == nil {
+		m.Hyper = hyper
+	}
 	if err := m.store.Load(renameLegacyBias(state)); err != nil {
 		m.Close()
 		return nil, err
