@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +52,9 @@ type Options struct {
 	OpenDir func(path string) (fs.FS, error)
 	// Warn takes warnings, one line each; nil drops them.
 	Warn func(text string)
+
+	// job is set for the jobs of a sweep.
+	job *sweepJob
 }
 
 // Config is a composed config.
@@ -294,6 +296,9 @@ func finish(o Options, root *Node, repo *repository, groups *groupOverrides, ove
 	if name, ok := hydra.At("job.name"); !ok || name.isMissing() {
 		facts = append(facts, Pair{"job.name", o.AppName})
 	}
+	if o.job != nil {
+		facts = append(facts, Pair{"job.num", o.job.number}, Pair{"job.id", o.job.number})
+	}
 	for _, f := range facts {
 		if err := hydra.Set(keyText(f.Key), f.Value); err != nil {
 			return nil, err
@@ -364,16 +369,12 @@ func separate(o Options, c *Config, root, hydra *Node) (*Config, error) {
 		return nil, err
 	}
 	c.JobName = pyNode(name)
-	dir, err := c.Hydra.Select("run.dir")
+	dir, err := o.outputDir(c.Hydra)
 	if err != nil {
 		c.outputErr = err
 		env.outputErr = err
 		return c, nil
 	}
-	c.OutputDir = pyNode(dir)
-	if !filepath.IsAbs(c.OutputDir) {
-		c.OutputDir = filepath.Join(o.WorkDir, c.OutputDir)
-	}
-	c.OutputDir = filepath.Clean(c.OutputDir)
-	return c, c.Hydra.Set("runtime.output_dir", c.OutputDir)
+	c.OutputDir = dir
+	return c, c.Hydra.Set("runtime.output_dir", dir)
 }

@@ -222,11 +222,12 @@ func TestHydraCases(t *testing.T) {
 func goldenCase(t *testing.T, dir string) {
 	var a goldenArgs
 	readJSON(t, filepath.Join(dir, "args.json"), &a)
-	if a.Multirun {
-		t.Skip("sweep")
-	}
 	var want goldenError
 	refused := readJSON(t, filepath.Join(dir, "expected_error.json"), &want)
+	if a.Multirun {
+		goldenSweep(t, dir, a, want)
+		return
+	}
 	c, err := Compose(goldenOptions(t, dir, a))
 	if refused && want.Stage == "compose" {
 		if err == nil {
@@ -333,4 +334,55 @@ func checkChoices(t *testing.T, c *Config, path string) {
 	if g, w := show(got, false), show(typedJSON(t, data), false); g != w {
 		t.Errorf("choices\n%s\nwant\n%s", g, w)
 	}
+}
+
+type goldenJob struct {
+	Overrides []string        `json:"overrides"`
+	OutputDir string          `json:"output_dir"`
+	Config    json.RawMessage `json:"config"`
+	Differs   *recordedLine   `json:"differs_from_first"`
+}
+
+func goldenSweep(t *testing.T, dir string, a goldenArgs, refused goldenError) {
+	jobs, err := Sweep(goldenOptions(t, dir, a))
+	if refused.Class != "" {
+		if err == nil {
+			t.Fatalf("accepted, want %s", refused.FirstLine)
+		}
+		checkError(t, err, refused)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []goldenJob
+	readJSON(t, filepath.Join(dir, "expected_jobs.json"), &want)
+	if len(jobs) != len(want) {
+		t.Fatalf("%d jobs, want %d", len(jobs), len(want))
+	}
+	for i, w := range want {
+		checkJob(t, i, jobs[i], w)
+		if g, w := show(resolvedValue(t, jobs[i].Config), false), show(typedJSON(t, w.Config), false); g != w {
+			t.Errorf("job %d: %s", i, firstDifference(g, w))
+		}
+	}
+}
+
+func checkJob(t *testing.T, i int, got Job, want goldenJob) {
+	t.Helper()
+	if g, w := strings.Join(got.Overrides, " "), strings.Join(want.Overrides, " "); g != w {
+		t.Errorf("job %d: %s, want %s", i, g, w)
+	}
+	if got.Config.OutputDir != want.OutputDir {
+		t.Errorf("job %d: %s, want %s", i, got.Config.OutputDir, want.OutputDir)
+	}
+}
+
+func resolvedValue(t *testing.T, c *Config) any {
+	t.Helper()
+	n, err := c.Root.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Value()
 }

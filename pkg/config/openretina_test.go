@@ -27,17 +27,16 @@ func openretinaOptions(name string, overrides ...string) Options {
 var ours = map[string]bool{"hoefling_2024_core_readout_low_res_hyperparams_search": true}
 
 type recorded struct {
-	ConfigName string            `json:"config_name"`
-	Overrides  []string          `json:"overrides"`
-	Multirun   bool              `json:"multirun"`
-	Config     json.RawMessage   `json:"config"`
-	Unresolved json.RawMessage   `json:"unresolved"`
-	Missing    []string          `json:"missing"`
-	Hydra      recordedHydra     `json:"hydra"`
-	Order      map[string][]any  `json:"order"`
-	Error      *goldenError      `json:"error"`
-	Set        []json.RawMessage `json:"-"`
-	OutputDir  string            `json:"output_dir"`
+	ConfigName string           `json:"config_name"`
+	Overrides  []string         `json:"overrides"`
+	Multirun   bool             `json:"multirun"`
+	Config     json.RawMessage  `json:"config"`
+	Unresolved json.RawMessage  `json:"unresolved"`
+	Missing    []string         `json:"missing"`
+	Hydra      recordedHydra    `json:"hydra"`
+	Order      map[string][]any `json:"order"`
+	Error      *goldenError     `json:"error"`
+	Jobs       []goldenJob      `json:"jobs"`
 }
 
 type recordedHydra struct {
@@ -64,7 +63,8 @@ func recordedFiles(t *testing.T, dir string) {
 			var r recorded
 			readJSON(t, f, &r)
 			if r.Multirun {
-				t.Skip("sweep")
+				checkRecordedSweep(t, r)
+				return
 			}
 			checkRecorded(t, r)
 		})
@@ -98,6 +98,28 @@ func checkRecorded(t *testing.T, r recorded) {
 	}
 	checkHydra(t, c, r.Hydra)
 	checkOrder(t, c, r.Order)
+}
+
+func checkRecordedSweep(t *testing.T, r recorded) {
+	jobs, err := Sweep(openretinaOptions(r.ConfigName, r.Overrides...))
+	if ours[r.ConfigName] {
+		t.Log("ours:", err)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(jobs) != len(r.Jobs) {
+		t.Fatalf("%d jobs, want %d", len(jobs), len(r.Jobs))
+	}
+	for i, w := range r.Jobs {
+		checkJob(t, i, jobs[i], w)
+		if w.Differs == nil {
+			compareResolved(t, "", jobs[i].Config.Root, typedJSON(t, w.Config))
+			continue
+		}
+		compareResolved(t, "", jobs[i].Config.Root, changed(t, r.Jobs[0].Config, *w.Differs).Value())
+	}
 }
 
 func firstDifference(got, want string) string {
@@ -252,7 +274,24 @@ func checkLine(t *testing.T, name string, base recorded, want recordedLine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := FromValue(typedJSON(t, base.Config))
+	tree := changed(t, base.Config, want)
+	compareResolved(t, "", c.Root, tree.Value())
+	if want.Missing == nil {
+		want.Missing = base.Missing
+	}
+	if got, want := strings.Join(c.Missing(), " "), strings.Join(want.Missing, " "); got != want {
+		t.Errorf("missing %s, want %s", got, want)
+	}
+	if c.OutputDir != want.OutputDir {
+		t.Errorf("output directory %s, want %s", c.OutputDir, want.OutputDir)
+	}
+	checkOrder(t, c, want.Order)
+}
+
+// changed applies a recorded difference.
+func changed(t *testing.T, base json.RawMessage, want recordedLine) *Node {
+	t.Helper()
+	tree, err := FromValue(typedJSON(t, base))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,17 +312,7 @@ func checkLine(t *testing.T, name string, base recorded, want recordedLine) {
 			parent.put(last, v)
 		}
 	}
-	compareResolved(t, "", c.Root, tree.Value())
-	if want.Missing == nil {
-		want.Missing = base.Missing
-	}
-	if got, want := strings.Join(c.Missing(), " "), strings.Join(want.Missing, " "); got != want {
-		t.Errorf("missing %s, want %s", got, want)
-	}
-	if c.OutputDir != want.OutputDir {
-		t.Errorf("output directory %s, want %s", c.OutputDir, want.OutputDir)
-	}
-	checkOrder(t, c, want.Order)
+	return tree
 }
 
 func objectOf(t *testing.T, data []byte) Object {

@@ -192,21 +192,52 @@ func (r *rangeSweep) values() ([]string, error) {
 		} else {
 			f, _ := v.Float64()
 			texts = append(texts, pyFloat(f))
-			// The sum is kept to the 28 digits of Python's decimals.
-			v = roundDecimal(v)
 		}
 		v = new(big.Rat).Add(v, step)
+		if !integers {
+			// Hydra adds Python decimals, which keep 28 digits.
+			v = roundDecimal(v)
+		}
 	}
 	return texts, nil
 }
 
+// roundDecimal rounds to 28 significant digits, half to even.
 func roundDecimal(v *big.Rat) *big.Rat {
-	const digits = 60
-	r, ok := new(big.Rat).SetString(v.FloatString(digits))
-	if !ok {
+	const digits = 28
+	f, _ := v.Float64()
+	if f == 0 {
 		return v
 	}
-	return r
+	// The estimate of the exponent may be one too high at powers of ten, which the
+	// test for overflow of the digits finds.
+	exponent := int(math.Floor(math.Log10(math.Abs(f)))) + 1
+	scale := func(e int) *big.Rat {
+		p := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(e, -e))), nil))
+		if e < 0 {
+			p.Inv(p)
+		}
+		return p
+	}
+	scaled := new(big.Rat).Mul(v, scale(digits-exponent))
+	if new(big.Rat).Abs(scaled).Cmp(scale(digits)) >= 0 {
+		exponent++
+		scaled.Mul(v, scale(digits-exponent))
+	} else if new(big.Rat).Abs(scaled).Cmp(scale(digits-1)) < 0 {
+		exponent--
+		scaled.Mul(v, scale(digits-exponent))
+	}
+	return new(big.Rat).Mul(new(big.Rat).SetInt(roundHalfEven(scaled)), scale(exponent-digits))
+}
+
+func roundHalfEven(v *big.Rat) *big.Int {
+	quotient, remainder := new(big.Int).QuoRem(v.Num(), v.Denom(), new(big.Int))
+	twice := new(big.Int).Abs(remainder)
+	twice.Lsh(twice, 1)
+	if c := twice.Cmp(v.Denom()); c > 0 || c == 0 && quotient.Bit(0) == 1 {
+		quotient.Add(quotient, big.NewInt(int64(v.Sign())))
+	}
+	return quotient
 }
 
 func isInteger(v any) bool {
