@@ -82,7 +82,7 @@ func readManifest(dir string) (manifest, error) {
 	if err != nil {
 		return m, fmt.Errorf("it has no %s", manifestFile)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil {
 		return m, fmt.Errorf("its %s: %w", manifestFile, err)
 	}

@@ -88,7 +88,7 @@ func readDataset(t *testing.T, path, name string) ([]float64, []int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	d, err := f.Dataset(name)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func pixel(m *Movie, channel, p int) []float64 {
 }
 
 func TestMovieStatistics(t *testing.T) {
-	movie := newTestMovie(t, "statistics", 40*SceneFrames)
+	movie := newTestMovie(t, "statistics", 25*SceneFrames)
 	all := [Channels][]float64{}
 	for c := range all {
 		for f := range movie.Frames {
@@ -106,7 +106,7 @@ func TestLinearRate(t *testing.T) {
 
 // TestRecordings checks that every cell answers well enough to be fitted.
 func TestRecordings(t *testing.T) {
-	train, test := newTestMovie(t, "train", 2000), newTestMovie(t, "test", 300)
+	train, test := newTestMovie(t, "train", 1200), newTestMovie(t, "test", 300)
 	cells := NewCells(0, 1)
 	for i := range cells {
 		r := cells[i].Record(train, test, 10, NewStream(0, "spikes", i))
