@@ -56,10 +56,8 @@ func claim(dir string, m manifest) error {
 		if err != nil {
 			return fmt.Errorf("create data: %s is not empty and not a data set of ours (%w); give a new directory", dir, err)
 		}
-		for _, file := range old.Files {
-			if err := os.Remove(filepath.Join(dir, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("create data: %w", err)
-			}
+		if err := remove(dir, old.Files); err != nil {
+			return fmt.Errorf("create data: %w", err)
 		}
 	}
 	for _, file := range m.Files {
@@ -73,6 +71,21 @@ func claim(dir string, m manifest) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(m)
 	})
+}
+
+// remove removes files of a directory, following no link out of it.
+func remove(dir string, files []string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, file := range files {
+		if err := root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readManifest reads the list of a directory's files, all of them inside it.
