@@ -29,7 +29,7 @@ type Checkpoint struct {
 	State *State
 	// HyperParameters are the arguments that the model was made with; nil where the
 	// file has none. OmegaConf's containers are plain dicts and lists, their
-	// interpolations resolved; a dict that was a DictConfig has Class DictConfig.
+	// interpolations resolved; an outermost DictConfig is a dict of Class DictConfig.
 	HyperParameters *pickle.Dict
 	// HyperParametersName is the name of the argument that holds them; "kwargs"
 	// where each is an argument of its own.

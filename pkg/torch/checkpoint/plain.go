@@ -16,7 +16,8 @@ const (
 
 // unwrapper makes plain trees of what a pickle holds.
 type unwrapper struct {
-	nodes int
+	nodes   int
+	configs int // that the value lies in
 }
 
 func (u *unwrapper) value(v any, depth int) (any, error) {
@@ -88,11 +89,16 @@ func (u *unwrapper) container(o *pickle.Object, depth int) (any, error) {
 	}
 	switch c := content.(type) {
 	case *pickle.Dict:
+		u.configs++
 		d, err := u.dict(c, depth)
+		u.configs--
 		if err != nil {
 			return nil, err
 		}
-		d.Class, d.Args, d.State = DictConfig, nil, nil
+		d.Class, d.Args, d.State = pickle.Class{}, nil, nil
+		if u.configs == 0 {
+			d.Class = DictConfig
+		}
 		return d, nil
 	case *pickle.List:
 		return u.items(c.Items, depth)
