@@ -126,14 +126,14 @@ find_pip() {
   local candidate
   for candidate in 'python3 -m pip' pip3 pip; do
     read -ra pip <<<"$candidate"
-    if "${pip[@]}" --version >/dev/null 2>&1; then return 0; fi
+    if pip_version=$("${pip[@]}" --version 2>/dev/null | cut -d' ' -f2) && [ -n "$pip_version" ]; then return 0; fi
   done
   return 1
 }
 
 check_tools() {
   local packages=() other=() go_wanted go_found pip_version
-  if ! echo '#include <filesystem>' | g++ -std=c++17 -fsyntax-only -x c++ - 2>/dev/null; then packages+=(g++); fi
+  if ! echo '#include <optional>' | g++ -std=c++17 -fsyntax-only -x c++ - 2>/dev/null; then packages+=(g++); fi
   command -v make >/dev/null || packages+=(make)
   if ! python3 -c 'import sys, zipfile, zlib; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
     packages+=(python3 python3-pip)
@@ -141,7 +141,6 @@ check_tools() {
     if ! find_pip; then
       packages+=(python3-pip)
     else
-      pip_version=$("${pip[@]}" --version | cut -d' ' -f2)
       version_at_least "$pip_version" 20.3 || other+=("pip 20.3 or newer (found $pip_version): python3 -m pip install --user --upgrade pip")
     fi
   fi
@@ -198,6 +197,7 @@ open_stage() {
     restore "$left"
     rm -rf -- "$left"
   done
+  log=$(mktemp) # not in the stage: it must be writable when the stage's disk is full
   stage=$(mktemp -d "$parent/.$(basename "$prefix").stage.XXXXXX")
   chmod 755 "$stage"
   mkdir "$stage/new" "$stage/tmp"
@@ -208,7 +208,7 @@ restore() { [ -e "$prefix" ] || [ ! -e "$1/old" ] || mv -- "$1/old" "$prefix"; }
 close_stage() {
   [ -n "${stage:-}" ] || return 0
   restore "$stage"
-  rm -rf -- "$stage"
+  rm -rf -- "$stage" "$log"
   stage=''
 }
 
@@ -219,12 +219,15 @@ activate() {
   close_stage
 }
 
-# Runs a command so that a signal reaches this script while it is under way:
-# bash holds traps back until a child in the foreground has ended.
+# Runs a command so that a signal reaches this script while it is under way (bash
+# holds traps back until a child in the foreground has ended), and in a process
+# group of its own, so that its children end with it.
 run() {
   local status=0
+  set -m
   "$@" &
   child=$!
+  set +m
   wait "$child" || status=$?
   child=''
   return $status
@@ -232,7 +235,7 @@ run() {
 
 interrupted() {
   trap '' INT TERM HUP
-  [ -z "${child:-}" ] || { kill -TERM "$child" && wait "$child"; } 2>/dev/null || true
+  [ -z "${child:-}" ] || { kill -TERM -- "-$child" && wait "$child"; } 2>/dev/null || true
   close_stage
   say "interrupted: nothing half-done was left; run it again to go on"
   exit 130
@@ -254,7 +257,7 @@ stage_wheels() {
   say "downloading $(wc -l <"$stage/requirements.txt") pinned wheels for Linux $arch"
   TMPDIR=$stage/tmp run "${pip[@]}" download "${platforms[@]}" --platform "manylinux2014_$arch" \
     --python-version 3.12 --implementation cp --abi cp312 --abi none --only-binary=:all: --no-deps \
-    --require-hashes --requirement "$stage/requirements.txt" --dest "$downloads" --log "$stage/pip.log" ||
+    --require-hashes --requirement "$stage/requirements.txt" --dest "$downloads" --log "$log" ||
     die "the download failed: $(download_error)"
   for wheel in "$downloads"/*.whl; do
     unpack "$wheel"
@@ -274,18 +277,18 @@ unpack() {
   local flags=()
   [ "$kind" = cpu ] || flags=(--cuda)
   say "unpacking $(basename "$1")"
-  run python3 "$repo/scripts/libtorch/unpack.py" "$1" "$stage/new" "${flags[@]}" 2>"$stage/error" ||
-    die "could not unpack $(tail -n 1 "$stage/error")"
+  run python3 "$repo/scripts/libtorch/unpack.py" "$1" "$stage/new" "${flags[@]}" 2>"$log" ||
+    die "could not unpack $(tail -n 1 "$log")"
 }
 
 # Picks from pip's log the line that says why.
 download_error() {
-  if grep -q 'No space left on device' "$stage/pip.log"; then
+  if grep -q 'No space left on device' "$log"; then
     echo "no space left on the disk of $parent"
-  elif grep -q 'DO NOT MATCH THE HASHES' "$stage/pip.log"; then
+  elif grep -q 'DO NOT MATCH THE HASHES' "$log"; then
     echo "a file is not the pinned one, its SHA-256 differs"
   else
-    sed -n 's/^[^ ]* *ERROR: //p' "$stage/pip.log" | tail -n 1 | grep . || echo "pip gave no reason"
+    sed -n 's/^[^ ]* *ERROR: //p' "$log" | tail -n 1 | grep . || echo "pip gave no reason"
   fi
 }
 
@@ -295,8 +298,8 @@ stage_zip() {
     *://*)
       say "downloading ${zip%%#*}"
       file=$stage/libtorch.zip
-      run python3 "$repo/scripts/libtorch/fetch.py" "$zip" "$file" 2>"$stage/error" || 
-        die "the download failed: $(tail -n 1 "$stage/error")"
+      run python3 "$repo/scripts/libtorch/fetch.py" "$zip" "$file" 2>"$log" || 
+        die "the download failed: $(tail -n 1 "$log")"
       ;;
     *) [ -f "$zip" ] || die "no such file: $zip" ;;
   esac
@@ -338,7 +341,7 @@ check_libtorch() {
   local dir=$stage/new/torch found
   [ -e "$dir/lib/libtorch_cpu.so" ] && [ -e "$dir/include/ATen/ATen.h" ] ||
     die "${LIBTORCH:-${zip:-the wheel}}: no libtorch: lib/libtorch_cpu.so and include/ATen/ATen.h are looked for"
-  found=$(cat "$dir"/include/torch/headeronly/version.h "$dir"/include/torch/csrc/api/include/torch/version.h 2>/dev/null |
+  found=$({ cat "$dir"/include/torch/headeronly/version.h "$dir"/include/torch/csrc/api/include/torch/version.h 2>/dev/null || true; } |
     tr -d '\\\n' | sed -n 's/.*define TORCH_VERSION  *"\([0-9.]*\).*/\1/p')
   [ "$found" = "$torch_version" ] || die "libtorch $torch_version is needed, this one is ${found:-of unknown version}"
   # libtorch.so of a CUDA build would pull all of CUDA into every program; gotorch asks for it by name.
