@@ -94,6 +94,15 @@ func (l *Loader) Epoch(ctx context.Context) iter.Seq2[*Batch, error] {
 	}
 }
 
+// SkipRest ends the epoch under way without giving the batches that are left of
+// it. Before the first batch it does nothing.
+func (l *Loader) SkipRest() error {
+	if l.steps == nil {
+		return nil
+	}
+	return l.finish()
+}
+
 // finish goes to the next epoch.
 func (l *Loader) finish() (err error) {
 	l.epoch, l.done, l.steps = l.epoch+1, 0, nil

@@ -48,8 +48,10 @@ func newAdam(root *torch.Scope, params []*torch.Tensor, o AdamOptions, decoupled
 	return &adam{o: o, decoupled: decoupled, slots: newSlots(root, params, names...)}
 }
 
-func (a *adam) LR() float64      { return a.o.LR }
-func (a *adam) SetLR(lr float64) { a.o.LR = lr }
+func (a *adam) LR() float64          { return a.o.LR }
+func (a *adam) SetLR(lr float64)     { a.o.LR = lr }
+func (a *adam) Momentum() float64    { return a.o.Betas[0] }
+func (a *adam) WeightDecay() float64 { return a.o.WeightDecay }
 
 func (a *adam) Step(s *torch.Scope) {
 	which := a.withGradient(s)

@@ -18,6 +18,10 @@ type Optimizer interface {
 	LR() float64
 	// SetLR changes the learning rate from the next step on.
 	SetLR(lr float64)
+	// Momentum is what Lightning logs as momentum: beta1 of Adam.
+	Momentum() float64
+	// WeightDecay is the weight decay.
+	WeightDecay() float64
 	// State copies what the next steps depend on, as state_dict() does.
 	State() (*State, error)
 	// SetState restores a State; the parameters must be the same, in order.

@@ -111,11 +111,16 @@ type PlateauConfig struct {
 	Interval  string `yaml:"interval"`
 	Frequency int    `yaml:"frequency"`
 	Strict    bool   `yaml:"strict"`
+
+	// HasMinLR tells that the config sets min_lr; else the Python package stops
+	// at the model's learning rate times factor³.
+	HasMinLR bool `yaml:"-"`
 }
 
 // PlateauFromConfig reads the schedule's node.
 func PlateauFromConfig(n *config.Node) (PlateauConfig, error) {
 	c := PlateauConfig{PlateauOptions: DefaultPlateau(), Interval: "epoch", Frequency: 1, Strict: true}
 	err := n.Decode(&c)
+	_, c.HasMinLR = n.Get("min_lr")
 	return c, err
 }

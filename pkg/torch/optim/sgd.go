@@ -33,8 +33,10 @@ func NewSGD(root *torch.Scope, params []*torch.Tensor, o SGDOptions) Optimizer {
 	return &sgd{o: o, slots: newSlots(root, params, names...)}
 }
 
-func (g *sgd) LR() float64      { return g.o.LR }
-func (g *sgd) SetLR(lr float64) { g.o.LR = lr }
+func (g *sgd) LR() float64          { return g.o.LR }
+func (g *sgd) SetLR(lr float64)     { g.o.LR = lr }
+func (g *sgd) Momentum() float64    { return g.o.Momentum }
+func (g *sgd) WeightDecay() float64 { return g.o.WeightDecay }
 
 func (g *sgd) Step(s *torch.Scope) {
 	which := g.withGradient(s)

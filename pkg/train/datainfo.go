@@ -1,0 +1,72 @@
+package train
+
+import (
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/data"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+)
+
+// dataInfo is what a checkpoint keeps about its data, as compute_data_info of the
+// Python package makes it.
+func dataInfo(d *data.Dataset) (*pickle.Dict, error) {
+	neurons, activity, kwargs := pickle.NewDict(), pickle.NewDict(), pickle.NewDict()
+	for _, s := range d.Sessions {
+		mean, err := ndarray.FromFloat32(s.MeanActivity, len(s.MeanActivity))
+		if err != nil {
+			return nil, err
+		}
+		neurons.SetString(s.Name, int64(s.Neurons))
+		activity.SetString(s.Name, &checkpoint.Tensor{Array: mean})
+		fields := pickle.NewDict()
+		for _, f := range s.Fields {
+			fields.SetString(f.Name, fieldValue(f.Value))
+		}
+		kwargs.SetString(s.Name, fields)
+	}
+	shape := pickle.Tuple{}
+	for _, size := range d.Info.InputShape {
+		shape = append(shape, int64(size))
+	}
+	info := pickle.NewDict("n_neurons_dict", neurons, "mean_activity_dict", activity, "input_shape", shape,
+		"sessions_kwargs", kwargs, "stim_mean", d.Info.StimMean, "stim_std", d.Info.StimStd)
+	for _, p := range d.Info.Extra {
+		if name, ok := p.Key.(string); ok {
+			info.SetString(name, plainTree(p.Value))
+		}
+	}
+	return info, nil
+}
+
+func fieldValue(v any) any {
+	if names, ok := v.([]string); ok {
+		list := make([]any, len(names))
+		for i, n := range names {
+			list[i] = n
+		}
+		return list
+	}
+	return v
+}
+
+// plainTree turns a value of a config into one of a checkpoint.
+func plainTree(v any) any {
+	switch v := v.(type) {
+	case config.Object:
+		d := pickle.NewDict()
+		for _, p := range v {
+			if name, ok := p.Key.(string); ok {
+				d.SetString(name, plainTree(p.Value))
+			}
+		}
+		return d
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = plainTree(item)
+		}
+		return list
+	}
+	return v
+}

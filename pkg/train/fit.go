@@ -1,0 +1,269 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-retina/openretina-go/pkg/data"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/torch/optim"
+)
+
+// evaluationMetric is the name under which the evaluation loss of the validation
+// data is logged, and by default watched.
+const evaluationMetric = "val_evaluation_loss"
+
+// Progress is told how a training goes on. Calls come from the goroutine that
+// trains.
+type Progress interface {
+	// Epoch starts an epoch (from 0) of at most epochs (-1: no limit).
+	Epoch(epoch, epochs, batches int)
+	// Batch is done; clips is its size.
+	Batch(done, clips int, m StepMetrics)
+	// Validated ends an epoch.
+	Validated(epoch int, metrics string, elapsed time.Duration)
+}
+
+// Interrupted is the error of a training that was asked to stop and saved its
+// state.
+type Interrupted struct {
+	// Checkpoint continues the training, with trainer.ckpt_path.
+	Checkpoint string
+	Cause      error
+}
+
+func (e *Interrupted) Error() string {
+	return fmt.Sprintf("interrupted (%v); trainer.ckpt_path=%s continues", e.Cause, e.Checkpoint)
+}
+
+// Unwrap is what asked to stop.
+func (e *Interrupted) Unwrap() error { return e.Cause }
+
+// fitter is a training under way.
+type fitter struct {
+	*Plan
+	Stepper
+	data       *data.Dataset
+	info       *pickle.Dict // data_info
+	train, val *data.Loader
+	schedule   *optim.Plateau
+	csv        *csvLog
+	progress   Progress
+
+	epoch, globalStep int
+	sums              *averages // of the epoch under way
+	stopReason        string
+}
+
+// fit trains until the epochs are done, early stopping says so, or soft is
+// cancelled; then it saves and the error is an *Interrupted. hard cancels between
+// tensor operations and saves nothing.
+func (f *fitter) fit(soft, hard context.Context) error {
+	batches := f.trainer.LimitTrainBatches.of(f.train.Batches())
+	if batches == 0 {
+		return errNoData
+	}
+	for ; !f.done(); f.epoch++ {
+		started := time.Now()
+		f.progress.Epoch(f.epoch, f.trainer.maxEpochs(), batches)
+		if err := f.trainEpoch(soft, hard, batches); err != nil {
+			return err
+		}
+		metrics, err := f.validate(hard)
+		if err != nil {
+			return err
+		}
+		if err := f.endEpoch(metrics); err != nil {
+			return err
+		}
+		f.progress.Validated(f.epoch, describe(metrics), time.Since(started))
+		if soft.Err() != nil {
+			return f.interrupted(soft)
+		}
+	}
+	return nil
+}
+
+// done tells whether the training has ended, by its limits or by a callback.
+func (f *fitter) done() bool {
+	limit := f.trainer.maxEpochs()
+	return f.stopReason != "" || f.stepsDone() || (limit >= 0 && f.epoch >= limit)
+}
+
+func (f *fitter) stepsDone() bool {
+	return f.trainer.MaxSteps >= 0 && f.globalStep >= f.trainer.MaxSteps
+}
+
+// trainEpoch makes the steps that are left of an epoch.
+func (f *fitter) trainEpoch(soft, hard context.Context, batches int) error {
+	done := f.train.State().Batch
+	if done == 0 {
+		f.logLearningRate()
+		f.sums = newAverages()
+	}
+	if done >= batches {
+		return nil // saved between the last batch and the end of the epoch
+	}
+	for b, err := range f.train.Epoch(hard) {
+		if err != nil {
+			return err
+		}
+		done++
+		if err := f.trainBatch(hard, b, done, batches); err != nil {
+			return err
+		}
+		if done == batches || f.stepsDone() {
+			break
+		}
+		if soft.Err() != nil && f.accumulated == 0 {
+			return f.interrupted(soft)
+		}
+	}
+	return nil
+}
+
+func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches int) error {
+	m, err := f.Step(hard, b, done == batches)
+	if err != nil {
+		var bad *NonFiniteError
+		if errors.As(err, &bad) {
+			return fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.globalStep, err)
+		}
+		return fmt.Errorf("epoch %d, step %d, session %s: %w", f.epoch, f.globalStep, b.Session, err)
+	}
+	for _, v := range []metric{
+		{"regularization_loss_core", m.RegularizationCore}, {"regularization_loss_readout", m.RegularizationReadout},
+		{"train_total_loss", m.TotalLoss}, {"train_loss", m.TrainLoss}, {"train_evaluation_loss", m.Evaluation},
+	} {
+		f.sums.add(v.name, v.value, b.Clips)
+	}
+	if f.accumulated == 0 {
+		f.globalStep++
+	}
+	f.progress.Batch(done, b.Clips, m)
+	return nil
+}
+
+// logLearningRate is LearningRateMonitor at the start of an epoch.
+func (f *fitter) logLearningRate() {
+	c := f.callbacks.lrMonitor
+	if c == nil || f.csv == nil {
+		return
+	}
+	name := "lr-" + f.optimName
+	row := []metric{{name, f.Optimizer.LR()}}
+	if c.LogMomentum {
+		row = append(row, metric{name + "-momentum", f.Optimizer.Momentum()})
+	}
+	if c.LogWeightDecay {
+		row = append(row, metric{name + "-weight_decay", f.Optimizer.WeightDecay()})
+	}
+	f.csv.log(row, -1, f.globalStep)
+}
+
+// validate runs the model on the validation clips; nil in epochs without.
+func (f *fitter) validate(hard context.Context) ([]metric, error) {
+	if (f.epoch+1)%f.trainer.CheckValEveryNEpoch != 0 {
+		return nil, nil
+	}
+	limit := f.trainer.LimitValBatches.of(f.val.Batches())
+	sums := newAverages()
+	err := heldOut(hard, f.val, limit, func(b *data.Batch) error {
+		v, err := evaluateBatch(hard, f.Model, b)
+		if err != nil {
+			return err
+		}
+		for _, m := range []metric{
+			{"val_loss", v.Loss}, {"val_regularization_loss_core", v.RegularizationCore},
+			{"val_regularization_loss_readout", v.RegularizationReadout}, {"val_total_loss", v.TotalLoss},
+			{evaluationMetric, v.Evaluation},
+		} {
+			sums.add(m.name, m.value, b.Clips)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("validation after epoch %d: %w", f.epoch, err)
+	}
+	return sums.values(), nil
+}
+
+// heldOut goes over at most limit batches of a loader, from its start.
+func heldOut(ctx context.Context, l *data.Loader, limit int, f func(*data.Batch) error) error {
+	done := 0
+	for b, err := range l.Epoch(ctx) {
+		if err != nil {
+			return err
+		}
+		if done == limit {
+			return l.SkipRest()
+		}
+		if err := f(b); err != nil {
+			return err
+		}
+		done++
+	}
+	return nil
+}
+
+// endEpoch logs, runs the schedule and the callbacks, and saves. The checkpoints
+// stand at the start of the next epoch, so that nothing is left to do for this
+// one when they are continued.
+func (f *fitter) endEpoch(validation []metric) error {
+	metrics := append(f.sums.values(), validation...)
+	if f.csv != nil {
+		if validation != nil {
+			f.csv.log(validation, f.epoch, f.globalStep-1)
+		}
+		f.csv.log(f.sums.values(), f.epoch, f.globalStep-1)
+	}
+	if err := f.train.SkipRest(); err != nil {
+		return err
+	}
+	if validation != nil {
+		if err := f.watch(metrics); err != nil {
+			return err
+		}
+	}
+	return errors.Join(f.csv.save(), f.save(f.lastPath()))
+}
+
+// watch gives an epoch's metrics to those who watch one.
+func (f *fitter) watch(metrics []metric) (err error) {
+	if f.callbacks.early != nil {
+		if f.stopReason, err = f.callbacks.early.check(metrics, f.epoch); err != nil {
+			return err
+		}
+	}
+	if f.schedule != nil && (f.epoch+1)%max(f.plateau.Frequency, 1) == 0 {
+		watched, ok := lookup(metrics, f.plateau.Monitor)
+		if !ok {
+			return unknownMetric("lr_scheduler", f.plateau.Monitor, metrics)
+		}
+		f.schedule.Step(watched)
+	}
+	if f.callbacks.checkpoint != nil && f.trainer.EnableCheckpointing {
+		return f.callbacks.checkpoint.epochEnd(f.epoch, metrics, f.save)
+	}
+	return nil
+}
+
+func (f *fitter) interrupted(soft context.Context) error {
+	if err := errors.Join(f.csv.save(), f.save(f.lastPath())); err != nil {
+		return fmt.Errorf("interrupted, and the state could not be saved: %w", err)
+	}
+	return &Interrupted{Checkpoint: f.lastPath(), Cause: context.Cause(soft)}
+}
+
+// describe gives the metrics that people watch in one line.
+func describe(metrics []metric) string {
+	text := ""
+	for _, name := range []string{"val_loss", evaluationMetric} {
+		if v, ok := lookup(metrics, name); ok {
+			text += fmt.Sprintf(" %s=%.4f", name, v)
+		}
+	}
+	return text
+}

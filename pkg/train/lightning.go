@@ -1,0 +1,196 @@
+package train
+
+import (
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+	"github.com/open-retina/openretina-go/pkg/torch/optim"
+)
+
+// This file makes the parts of a Lightning checkpoint in Lightning's own form.
+
+// optimizerTree is Optimizer.state_dict().
+func optimizerTree(o optim.Optimizer) (*pickle.Dict, error) {
+	state, err := o.State()
+	if err != nil {
+		return nil, err
+	}
+	params, order := pickle.NewDict(), make([]any, len(state.Params))
+	for i, p := range state.Params {
+		order[i] = int64(i)
+		if p == nil {
+			continue
+		}
+		entry := pickle.NewDict()
+		for _, a := range p.Arrays {
+			entry.SetString(a.Name, &checkpoint.Tensor{Array: a.Array})
+		}
+		if err := params.Set(int64(i), entry); err != nil {
+			return nil, err
+		}
+	}
+	group := pickle.NewDict()
+	for _, g := range state.Group {
+		value := g.Value
+		if betas, ok := value.([2]float64); ok {
+			value = pickle.Tuple{betas[0], betas[1]}
+		}
+		group.SetString(g.Name, value)
+	}
+	group.SetString("params", order)
+	return pickle.NewDict("state", params, "param_groups", []any{group}), nil
+}
+
+// optimizerState is the inverse of optimizerTree, for n parameters.
+func optimizerState(tree any, n int) *optim.State {
+	state := &optim.State{Params: make([]*optim.ParamState, n)}
+	d, ok := tree.(*pickle.Dict)
+	if !ok {
+		return state
+	}
+	params, _ := get[*pickle.Dict](d, "state")
+	for i := range n {
+		if params == nil {
+			break
+		}
+		raw, ok := params.Get(int64(i))
+		entry, isDict := raw.(*pickle.Dict)
+		if !ok || !isDict {
+			continue
+		}
+		p := &optim.ParamState{}
+		for j := range entry.Len() {
+			key, value := entry.At(j)
+			name, _ := key.(string)
+			if a, ok := checkpoint.Array(value); ok {
+				p.Arrays = append(p.Arrays, ndarray.Named{Name: name, Array: a})
+			} else if v, ok := value.(float64); ok { // "step" of files by older PyTorch
+				if a, err := ndarray.FromFloat64([]float64{v}); err == nil {
+					p.Arrays = append(p.Arrays, ndarray.Named{Name: name, Array: a})
+				}
+			}
+		}
+		state.Params[i] = p
+	}
+	if groups, ok := get[[]any](d, "param_groups"); ok && len(groups) > 0 {
+		if group, ok := groups[0].(*pickle.Dict); ok {
+			if lr, ok := get[float64](group, "lr"); ok {
+				state.Group = append(state.Group, optim.Setting{Name: "lr", Value: lr})
+			}
+		}
+	}
+	return state
+}
+
+func get[T any](d *pickle.Dict, key string) (value T, ok bool) {
+	raw, found := d.Get(key)
+	if !found {
+		return value, false
+	}
+	value, ok = raw.(T)
+	return value, ok
+}
+
+// plateauTree is ReduceLROnPlateau.state_dict().
+func plateauTree(p *optim.Plateau, lr float64) *pickle.Dict {
+	o := p.Options()
+	return pickle.NewDict(
+		"factor", o.Factor, "default_min_lr", o.MinLR, "min_lrs", []any{o.MinLR}, "patience", int64(o.Patience),
+		"cooldown", int64(o.Cooldown), "eps", o.Eps, "last_epoch", int64(p.LastEpoch), "_last_lr", []any{lr},
+		"mode_worse", worst(o.Mode), "mode", o.Mode, "threshold", o.Threshold, "threshold_mode", o.ThresholdMode,
+		"best", p.Best, "cooldown_counter", int64(p.Cooldown), "num_bad_epochs", int64(p.BadEpochs))
+}
+
+// callbacksTree is what Lightning's callbacks save, under their state keys.
+func (c *callbacks) tree() *pickle.Dict {
+	d := pickle.NewDict()
+	if e := c.early; e != nil {
+		key := "EarlyStopping{'monitor': '" + e.Monitor + "', 'mode': '" + e.Mode + "'}"
+		d.SetString(key, pickle.NewDict("wait_count", int64(e.Wait), "stopped_epoch", int64(e.StoppedEpoch),
+			"best_score", scalar(e.Best), "patience", int64(e.Patience)))
+	}
+	if m := c.checkpoint; m != nil {
+		d.SetString(m.stateKey(), m.tree())
+	}
+	return d
+}
+
+func (c *modelCheckpoint) stateKey() string {
+	monitor := "None"
+	if c.Monitor != nil {
+		monitor = "'" + *c.Monitor + "'"
+	}
+	return "ModelCheckpoint{'monitor': " + monitor + ", 'mode': '" + c.Mode +
+		"', 'every_n_train_steps': 0, 'every_n_epochs': 1, 'train_time_interval': None}"
+}
+
+func (c *modelCheckpoint) tree() *pickle.Dict {
+	var monitor, score any
+	if c.Monitor != nil {
+		monitor = *c.Monitor
+	}
+	best := pickle.NewDict()
+	kth, kthValue := "", worst(c.Mode)
+	for _, m := range c.best {
+		best.SetString(m.Path, scalar(m.Score))
+		kth, kthValue = m.Path, m.Score
+	}
+	if len(c.best) > 0 {
+		score = scalar(c.best[0].Score)
+	}
+	return pickle.NewDict("monitor", monitor, "best_model_score", score, "best_model_path", c.bestPath(),
+		"current_score", score, "dirpath", *c.Dirpath, "best_k_models", best, "kth_best_model_path", kth,
+		"kth_value", scalar(kthValue), "last_model_path", "")
+}
+
+// scalar is a tensor without dimensions.
+func scalar(v float64) *checkpoint.Tensor {
+	a, _ := ndarray.FromFloat32([]float32{float32(v)}) // one value fills a scalar
+	return &checkpoint.Tensor{Array: a}
+}
+
+// loopsTree is the progress of Lightning's loops after epochs epochs of which
+// batches steps were made, so that its Trainer can go on from the next epoch.
+func loopsTree(epochs, steps, batches, valBatches int) *pickle.Dict {
+	counts := func(n int, names ...string) *pickle.Dict {
+		d := pickle.NewDict()
+		for _, name := range names {
+			d.SetString(name, int64(n))
+		}
+		return d
+	}
+	four := []string{"ready", "completed", "started", "processed"}
+	progress := func(total, current int, names ...string) *pickle.Dict {
+		return pickle.NewDict("total", counts(total, names...), "current", counts(current, names...))
+	}
+	batch := func(total, current int, last bool) *pickle.Dict {
+		return pickle.NewDict("total", counts(total, four...), "current", counts(current, four...), "is_last_batch", last)
+	}
+	empty := pickle.NewDict
+	fit := pickle.NewDict(
+		"state_dict", empty(),
+		"epoch_loop.state_dict", pickle.NewDict("_batches_that_stepped", int64(steps)),
+		"epoch_loop.batch_progress", batch(steps, batches, true),
+		"epoch_loop.scheduler_progress", progress(0, 0, "ready", "completed"),
+		"epoch_loop.automatic_optimization.state_dict", empty(),
+		"epoch_loop.automatic_optimization.optim_progress", pickle.NewDict("optimizer", pickle.NewDict(
+			"step", progress(steps, batches, "ready", "completed"),
+			"zero_grad", progress(steps, batches, "ready", "completed", "started"))),
+		"epoch_loop.manual_optimization.state_dict", empty(),
+		"epoch_loop.manual_optimization.optim_step_progress", progress(0, 0, "ready", "completed"),
+		"epoch_loop.val_loop.state_dict", empty(),
+		"epoch_loop.val_loop.batch_progress", batch(valBatches*epochs, valBatches, true),
+		"epoch_progress", pickle.NewDict("total", epochCounts(epochs), "current", epochCounts(epochs)))
+	other := func() *pickle.Dict {
+		return pickle.NewDict("state_dict", empty(), "batch_progress", batch(0, 0, false))
+	}
+	return pickle.NewDict("fit_loop", fit, "validate_loop", other(), "test_loop", other(),
+		"predict_loop", pickle.NewDict("state_dict", empty(), "batch_progress", progress(0, 0, four...)))
+}
+
+// epochCounts are those of a checkpoint at the end of an epoch, which Lightning
+// writes before it counts the epoch as completed.
+func epochCounts(epochs int) *pickle.Dict {
+	n := int64(epochs)
+	return pickle.NewDict("ready", n, "completed", max(n-1, 0), "started", n, "processed", n)
+}

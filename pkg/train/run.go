@@ -1,0 +1,263 @@
+package train
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/open-retina/openretina-go/pkg/data"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/optim"
+)
+
+// Environment is what a training depends on besides its config.
+type Environment struct {
+	Device   torch.Device
+	Resolve  data.Resolver // finds data files; nil: local paths and the cache
+	Progress Progress
+	Log      *slog.Logger
+	// Version of the program, for run.json.
+	Version string
+}
+
+// Result is what a finished training leaves.
+type Result struct {
+	// Best is the checkpoint of the best epoch, Final the one with the test
+	// results beside it; empty where checkpoints are off.
+	Best, Final string
+	// Epochs is how many were trained in all.
+	Epochs int
+	// StopReason says why training ended early; empty where it did not.
+	StopReason string
+	// Tests are the mean evaluation losses by the name of the data.
+	Tests []TestScore
+}
+
+// TestScore is a model's mean score on a part of the data.
+type TestScore struct {
+	Name             string
+	Loss, Evaluation float64
+}
+
+// Run trains. Cancelling soft ends after the batch under way, saves and gives an
+// *Interrupted; cancelling hard ends at the next tensor operation.
+func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error) {
+	for _, note := range p.Notes {
+		env.Log.Info(note)
+	}
+	record, err := p.startRecord(&env)
+	if err != nil {
+		return nil, err
+	}
+	env.Log.Info("loading data")
+	dataset, err := p.source.Load(soft, data.Options{Resolve: record.resolver(env.Resolve), Log: env.Log})
+	if err != nil {
+		return nil, err
+	}
+	env.Log.Info("data loaded", "sessions", len(dataset.Sessions), "neurons", dataset.Neurons())
+	f, err := p.newFitter(dataset, env)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Model.Close()
+	if err := record.write(p.OutputDir); err != nil {
+		return nil, err
+	}
+	if err := f.resume(env.Log); err != nil {
+		return nil, err
+	}
+	if err := f.fit(soft, hard); err != nil {
+		return nil, err
+	}
+	return f.finish(hard, env.Log)
+}
+
+// newFitter builds the model and what trains it.
+func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err error) {
+	f = &fitter{Plan: p, data: dataset, progress: env.Progress}
+	if f.info, err = dataInfo(dataset); err != nil {
+		return nil, err
+	}
+	if f.train, err = dataset.TrainLoader(uint32(p.Seed)); err != nil { //nolint:gosec // NumPy's seeds have 32 bits
+		return nil, err
+	}
+	if f.val, err = dataset.ValidationLoader(); err != nil {
+		return nil, err
+	}
+	if f.Model, err = p.newModel(dataset, env); err != nil {
+		return nil, err
+	}
+	if err := f.addTraining(); err != nil {
+		f.Model.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreReadout, error) {
+	var sessions []models.Session
+	for _, s := range dataset.Sessions {
+		sessions = append(sessions, models.Session{Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity})
+	}
+	m, err := models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.fits(m, dataset); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// fits checks the movies' channels and size against the model's.
+func (p *Plan) fits(m *models.CoreReadout, dataset *data.Dataset) error {
+	want := m.StimulusShape(1)
+	have := dataset.Info.InputShape
+	if want[1] != have[0] || want[3] != have[1] || want[4] != have[2] {
+		return fmt.Errorf("the movies have shape %v (channels, height, width), model.in_shape is %v (channels, time, height, width)",
+			have, m.InShape)
+	}
+	return nil
+}
+
+// addTraining makes the optimizer, the schedule and the log.
+func (f *fitter) addTraining() error {
+	if f.onlyReadout {
+		if err := f.Model.Store().Freeze("core."); err != nil {
+			return err
+		}
+	}
+	root, params := f.Model.Store().Scope(), f.Model.Store().Parameters()
+	if f.optimizer != nil {
+		f.Optimizer = f.optimizer(root, params)
+	} else {
+		o := optim.DefaultAdam(true)
+		o.LR = f.Model.LearningRate
+		f.Optimizer = optim.NewAdamW(root, params, o)
+	}
+	f.ClipNorm, f.Accumulate = f.trainer.GradientClipVal, f.trainer.AccumulateGradBatches
+	if f.plateau != nil {
+		o := f.plateau.PlateauOptions
+		if !f.plateau.HasMinLR { // the Python package's default
+			o.MinLR = f.Model.LearningRate * (o.Factor * o.Factor * o.Factor)
+		}
+		var err error
+		if f.schedule, err = optim.NewPlateau(f.Optimizer, o); err != nil {
+			return err
+		}
+	}
+	if c := f.callbacks.checkpoint; c != nil && c.Dirpath == nil {
+		dir := f.checkpointDir()
+		c.Dirpath = &dir
+	}
+	if f.csvDir != "" {
+		f.csv = &csvLog{path: filepath.Join(f.csvDir, "metrics.csv")}
+	}
+	return nil
+}
+
+// resume continues from trainer.ckpt_path: a file, or "last" for the run
+// directory's own.
+func (f *fitter) resume(log *slog.Logger) error {
+	path := f.trainer.CkptPath
+	switch path {
+	case "":
+		return nil
+	case "last":
+		path = f.lastPath()
+		if _, err := os.Stat(path); os.IsNotExist(err) {
+			return fmt.Errorf("trainer.ckpt_path=last: there is no %s (paths.output_dir must be the run to continue)", path)
+		}
+	}
+	if err := f.restore(path); err != nil {
+		return err
+	}
+	log.Info("continuing", "from", path, "epoch", f.epoch, "step", f.globalStep)
+	return nil
+}
+
+// finish tests the best model and writes its final checkpoint.
+func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) {
+	result := &Result{Epochs: f.epoch, StopReason: f.stopReason}
+	if f.callbacks.checkpoint == nil || f.callbacks.checkpoint.bestPath() == "" {
+		return result, nil
+	}
+	result.Best = f.callbacks.checkpoint.bestPath()
+	best, err := models.Load(result.Best, models.Options{Device: f.Model.Device()})
+	if err != nil {
+		return nil, err
+	}
+	defer best.Close()
+	if result.Tests, err = f.test(ctx, best); err != nil {
+		return nil, err
+	}
+	content, err := modelContent(best, f.info)
+	if err != nil {
+		return nil, err
+	}
+	content.Epoch, content.GlobalStep = int64(f.epoch), int64(f.globalStep)
+	result.Final = finalPath(result.Best)
+	if err := writeCheckpoint(result.Final, content); err != nil {
+		return nil, err
+	}
+	log.Info("tested the best model", "checkpoint", result.Best)
+	return result, f.csv.save()
+}
+
+// test evaluates a model on every part of the data, as the Python package does
+// after training; the results go to the log and into data_info.
+func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, error) {
+	parts, err := f.data.Parts()
+	if err != nil {
+		return nil, err
+	}
+	row := []metric{}
+	var scores []TestScore
+	performance := pickle.NewDict()
+	cut := 0
+	for i, part := range parts {
+		sums := newAverages()
+		err := heldOut(ctx, part.Loader, f.trainer.LimitTestBatches.of(part.Loader.Batches()), func(b *data.Batch) error {
+			v, err := evaluateBatch(ctx, m, b)
+			if err != nil {
+				return err
+			}
+			sums.add(m.Loss.Name(), v.Loss, b.Clips)
+			sums.add(m.EvaluationLoss.Name(), v.Evaluation, b.Clips)
+			cut = v.CutFrames
+			performance.SetString(b.Session, sessionPerformance(v))
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("testing on %s: %w", part.Name, err)
+		}
+		score := TestScore{Name: part.Name}
+		for _, v := range sums.values() {
+			row = append(row, metric{fmt.Sprintf("%s/dataloader_idx_%d", v.name, i), v.value})
+		}
+		score.Loss, _ = lookup(sums.values(), m.Loss.Name())
+		score.Evaluation, _ = lookup(sums.values(), m.EvaluationLoss.Name())
+		scores = append(scores, score)
+	}
+	if f.csv != nil {
+		f.csv.log(row, f.epoch, f.globalStep)
+	}
+	f.info.SetString("pretrained_performance_metric", "test "+m.EvaluationLoss.Name())
+	f.info.SetString("pretrained_performance", performance)
+	f.info.SetString("model_cut_frames", int64(cut))
+	return scores, nil
+}
+
+// randomSeed is for configs with seed: null; run.json records it.
+func randomSeed() uint64 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return uint64(binary.LittleEndian.Uint32(b[:]))
+}

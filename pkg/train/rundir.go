@@ -1,0 +1,147 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"time"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/data"
+	"github.com/open-retina/openretina-go/pkg/fileio"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+)
+
+// RunFile is the record of a run in its directory.
+const RunFile = "run.json"
+
+// runRecord says what a run was made of.
+type runRecord struct {
+	Started  time.Time         `json:"started"`
+	Version  string            `json:"version"`
+	Libtorch string            `json:"libtorch"`
+	Go       string            `json:"go"`
+	Platform string            `json:"platform"`
+	Device   string            `json:"device"`
+	Threads  int               `json:"threads"`
+	Seed     uint64            `json:"seed"`
+	Data     map[string]string `json:"data"` // SHA-256 by path
+
+	files []string
+}
+
+// startRecord makes the run directory with the composed config in it, as Hydra
+// leaves it under .hydra.
+func (p *Plan) startRecord(env *Environment) (*runRecord, error) {
+	hydra := filepath.Join(p.OutputDir, ".hydra")
+	if err := os.MkdirAll(hydra, 0o777); err != nil {
+		return nil, err
+	}
+	overrides, err := config.FromValue(p.cfg.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	for name, n := range map[string]*config.Node{"config": p.cfg.Root, "hydra": hydraFile(p.cfg), "overrides": overrides} {
+		text, err := config.ToYAML(n, false)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeFile(filepath.Join(hydra, name+".yaml"), text); err != nil {
+			return nil, err
+		}
+	}
+	r := &runRecord{
+		Started: time.Now().UTC().Truncate(time.Second), Version: env.Version, Libtorch: torch.Version(), Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, Device: env.Device.String(), Threads: torch.Threads(),
+		Seed: p.Seed, Data: map[string]string{},
+	}
+	if dir, ok := p.cfg.Root.At("paths.data_dir"); ok {
+		var path string
+		if err := dir.Decode(&path); err == nil {
+			r.addDirectory(path)
+		}
+	}
+	return r, nil
+}
+
+func hydraFile(c *config.Config) *config.Node {
+	n := config.NewMap()
+	if c.Hydra != nil {
+		_ = n.Set("hydra", c.Hydra) // an empty mapping takes any key
+	}
+	return n
+}
+
+// addDirectory takes the files of a data directory into the record, if there is
+// one.
+func (r *runRecord) addDirectory(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // absent: nothing to record
+		if err == nil && d.Type().IsRegular() {
+			r.files = append(r.files, path)
+		}
+		return nil
+	})
+}
+
+// resolver notes the data files that are found.
+func (r *runRecord) resolver(find data.Resolver) data.Resolver {
+	if find == nil {
+		find = data.ResolveCached
+	}
+	return func(ctx context.Context, pathOrURL, cacheDir string) (string, error) {
+		path, err := find(ctx, pathOrURL, cacheDir)
+		if err == nil {
+			r.files = append(r.files, path)
+		}
+		return path, err
+	}
+}
+
+// write finishes run.json.
+func (r *runRecord) write(dir string) error {
+	sort.Strings(r.files)
+	for _, path := range r.files {
+		digest, err := checkpoint.Digest(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		r.Data[path] = digest
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, RunFile), append(text, '\n'))
+}
+
+func writeFile(path string, content []byte) error {
+	return fileio.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// sessionPerformance is what test_step keeps of a session: each neuron's
+// correlation, or the evaluation loss where that is another.
+func sessionPerformance(v heldOutMetrics) any {
+	if v.PerNeuron == nil {
+		return scalar(v.Evaluation)
+	}
+	a, _ := ndarray.FromFloat32(v.PerNeuron, len(v.PerNeuron)) // a vector fits its length
+	return &checkpoint.Tensor{Array: a}
+}
+
+func writeCheckpoint(path string, c *checkpoint.Checkpoint) error {
+	c.OptimizerStates, c.LRSchedulers = []any{}, []any{}
+	c.Callbacks, c.Loops = pickle.NewDict(), loopsTree(int(c.Epoch), int(c.GlobalStep), 0, 0)
+	return checkpoint.Write(path, c)
+}
