@@ -162,16 +162,29 @@ func (k *cache) findFolder(p string) (string, error) {
 	return k.local(p), nil
 }
 
-// byHand is true for a folder with files of which the cache has no notes.
+// byHand is true for a folder with files of which this package has brought none.
 func (k *cache) byHand(p string) (bool, error) {
-	if _, err := k.root.Stat(path.Join(notesDir, p)); !errors.Is(err, fs.ErrNotExist) {
+	noted, err := anyFile(k.local(path.Join(notesDir, p)), func(name string) bool { return strings.HasSuffix(name, ".json") })
+	if err != nil || noted {
 		return false, err
 	}
-	entries, err := os.ReadDir(k.local(p))
-	if err != nil {
+	return anyFile(k.local(p), func(name string) bool { return !strings.HasSuffix(name, partSuffix) })
+}
+
+// anyFile is true where a folder, or one below it, has a file whose name fits.
+func anyFile(dir string, fits func(name string) bool) (bool, error) {
+	found := false
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && fits(entry.Name()) {
+			found = true
+			return filepath.SkipAll
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("look into the cache: %w", err)
 	}
-	return len(entries) > 0, nil
+	return found, nil
 }
 
 func fileNoteName(p string) string   { return path.Join(notesDir, p) + ".json" }

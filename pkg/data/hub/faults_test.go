@@ -91,9 +91,13 @@ func TestFaults(t *testing.T) {
 		"wrong length": once(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(content[:100])
 		}),
-		"wrong bytes":  once(func(w http.ResponseWriter, _ *http.Request) { serveFrom(w, wrong, 200, 0, size, "") }),
-		"endless body": once(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(append(content[:size:size], 1, 2, 3)) }),
-		"chunked":      once(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }),
+		"wrong bytes": once(func(w http.ResponseWriter, _ *http.Request) { serveFrom(w, wrong, 200, 0, size, "") }),
+		"endless body": once(func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write(content)
+			}
+		}),
+		"chunked": once(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }),
 		"gzip": once(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(content)
@@ -185,6 +189,13 @@ func TestRefusals(t *testing.T) {
 		"401":        {onHub: func(_ int, w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(401); return true }, want: "set HF_TOKEN"},
 		"403":        {onStore: func(_ int, w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(403); return true }, want: "HTTP 403"},
 		"400":        {onHub: func(_ int, w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(400); return true }, want: "HTTP 400"},
+		"always gzip": {onStore: func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write([]byte{1})
+			return true
+		}, want: "encoding \"gzip\""},
+		"always cut":   {onStore: func(_ int, w http.ResponseWriter, _ *http.Request) bool { cut(w); return true }, want: "was cut"},
+		"always reset": {onStore: func(_ int, w http.ResponseWriter, _ *http.Request) bool { reset(w); return true }, want: "given up"},
 		"redirect loop": {onHub: func(_ int, w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 			return true

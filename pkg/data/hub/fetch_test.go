@@ -137,11 +137,17 @@ func TestFolderByHand(t *testing.T) {
 	folder := filepath.Join(client.CacheDir, "euler_lab", "hoefling_2024")
 	mine := filepath.Join(folder, "README.md")
 	writeFile(t, mine, "mine")
-	client.Offline = true
-	if got, err := client.Fetch(t.Context(), remote); err != nil || got != folder {
-		t.Errorf("offline: %q, %v", got, err)
+	for range 2 {
+		client.Offline = true
+		if got, err := client.Fetch(t.Context(), remote); err != nil || got != folder {
+			t.Errorf("offline: %q, %v", got, err)
+		}
+		client.Offline = false
+		// A fetch that fails must not take the folder away.
+		if _, err := client.Fetch(t.Context(), Remote{Path: remote.Path + "/none.h5"}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a file that is not there: %v", err)
+		}
 	}
-	client.Offline = false
 	if _, err := client.Fetch(t.Context(), remote); err != nil {
 		t.Fatal(err)
 	}
@@ -266,11 +272,16 @@ func TestUnreachable(t *testing.T) {
 	_, err := client.Fetch(t.Context(), Remote{Path: largePath})
 	wantError(t, err, "cannot be reached", "refused", "check the network and HF_ENDPOINT", "or put the file at")
 	client.Endpoint = "http://no-such-host.invalid"
+	dials := 0
 	client.HTTP = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		dials++
 		return nil, &net.DNSError{Err: "no such host", Name: "no-such-host.invalid", IsNotFound: true}
 	}}}
 	_, err = client.Fetch(t.Context(), Remote{Path: largePath})
 	wantError(t, err, "cannot be reached: no address for the host no-such-host.invalid")
+	if dials != 1 {
+		t.Errorf("%d attempts without a network: the user waits", dials)
+	}
 }
 
 func TestNotFound(t *testing.T) {
