@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/open-retina/openretina-go/pkg/data/hub"
+)
+
+type modelsOptions struct {
+	IO   *IOStreams
+	Hub  func() (*hub.Client, error)
+	JSON bool
+}
+
+func newCmdModels(f *Factory, runF func(Interrupts, *modelsOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runModels
+	}
+	opts := &modelsOptions{IO: f.IO, Hub: f.Hub}
+	cmd := &cobra.Command{
+		Use:   "models",
+		Short: "List the trained models that the hub has under a name",
+		Long: long(`
+			List the trained models that the hub has under a name, what stimulus each takes,
+			and where it is in the cache. No network is used.`),
+		Example: examples(`
+			openretina models
+			openretina models --json`),
+		Args: cobra.NoArgs,
+		RunE: f.action(func([]string) error {
+			return runF(f.Interrupts, opts)
+		}),
+	}
+	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print JSON")
+	return cmd
+}
+
+// listedModel is an entry of models --json.
+type listedModel struct {
+	Name     string `json:"name"`
+	Path     string `json:"path"`
+	Stimulus string `json:"stimulus"`
+	Cached   bool   `json:"cached"`
+	// File is where it lies in the cache.
+	File string `json:"file,omitempty"`
+}
+
+func runModels(_ Interrupts, opts *modelsOptions) error {
+	client, err := opts.Hub()
+	if err != nil {
+		return err
+	}
+	var list []listedModel
+	for _, m := range hub.Models() {
+		file, cached := client.Cached(hub.Remote{Name: m.Name, Path: m.Path})
+		list = append(list, listedModel{Name: m.Name, Path: m.Path, Stimulus: m.Stimulus, Cached: cached, File: file})
+	}
+	if opts.JSON {
+		return writeJSON(opts.IO.Out, list)
+	}
+	rows := [][]string{{"NAME", "STIMULUS", "CACHED", "PATH ON THE HUB"}}
+	for _, m := range list {
+		rows = append(rows, []string{m.Name, m.Stimulus, map[bool]string{true: "yes", false: "no"}[m.Cached], m.Path})
+	}
+	return opts.IO.printTable(rows)
+}
+
+// printTable prints rows, the first of which is the heading: aligned for a
+// person, else separated by tabs and without heading, for programs.
+func (s *IOStreams) printTable(rows [][]string) error {
+	if !s.OutIsTerminal {
+		for _, row := range rows[1:] {
+			fmt.Fprintln(s.Out, strings.Join(row, "\t"))
+		}
+		return nil
+	}
+	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
+	}
+	return table.Flush()
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+)
+
+// settingWords are the settings that may be given like an override of the config.
+var settingWords = []string{"device", "threads"}
+
+// takeSettingWords sets the flags that the words device=… and threads=… stand for
+// and returns the other words. They are no overrides: no config has them.
+func (f *Factory) takeSettingWords(words []string) (rest []string, err error) {
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		if !strings.Contains(word, "=") || !slices.Contains(settingWords, name) {
+			rest = append(rest, word)
+			continue
+		}
+		if flag := f.flags.Lookup(name); flag.Changed && flag.Value.String() != value {
+			return nil, flagErrorf("%s contradicts --%s %s", word, name, flag.Value)
+		}
+		if err := f.flags.Set(name, value); err != nil {
+			return nil, flagErrorf("%s: %w", word, err)
+		}
+	}
+	return rest, nil
+}
+
+// noWords refuses words that a command has no use for.
+func noWords(words []string) error {
+	if len(words) > 0 {
+		return flagErrorf("unexpected word %q", words[0])
+	}
+	return nil
+}
+
+// hydraFlags are the short flags of Hydra's command line, which have two letters.
+var hydraFlags = map[string]string{"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir"}
+
+// longFlags spells out Hydra's short flags, which pflag would take for two flags.
+func longFlags(args []string) []string {
+	long := slices.Clone(args)
+	for i, arg := range long {
+		if arg == "--" {
+			break
+		}
+		name, value, hasValue := strings.Cut(arg, "=")
+		full, ok := hydraFlags[name]
+		if !ok {
+			continue
+		}
+		if long[i] = full; hasValue {
+			long[i] += "=" + value
+		}
+	}
+	return long
+}
