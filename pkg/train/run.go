@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -157,10 +158,11 @@ func (f *fitter) addTraining() error {
 		dir := f.checkpointDir()
 		c.Dirpath = &dir
 	}
-	if f.csvDir != "" {
-		f.csv = &csvLog{path: filepath.Join(f.csvDir, "metrics.csv")}
+	if f.csvDir == "" {
+		return os.MkdirAll(f.checkpointDir(), 0o777)
 	}
-	return nil
+	f.csv = &csvLog{path: filepath.Join(f.csvDir, "metrics.csv")}
+	return errors.Join(os.MkdirAll(f.csvDir, 0o777), os.MkdirAll(f.checkpointDir(), 0o777))
 }
 
 // resume continues from trainer.ckpt_path: a file, or "last" for the run

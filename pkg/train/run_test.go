@@ -1,0 +1,280 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/open-retina/openretina-go/configs"
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/data/simulate"
+	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if left := torch.LiveTensors(); left != 0 && code == 0 {
+		println("tensors left over:", left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// noiseData is a small data set of two sessions, made once.
+var noiseData = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "openretina-train-test")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "data"), simulate.WriteNoise(context.Background(), filepath.Join(dir, "data"),
+		simulate.NoiseOptions{NumColors: 2, NumStimuli: 3, NumSessions: 2, ClipLength: 10})
+})
+
+// tinyRun composes a training that takes a moment: 3 steps for each session an
+// epoch.
+func tinyRun(t *testing.T, dir string, overrides ...string) *config.Config {
+	t.Helper()
+	data, err := noiseData()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := config.Locate(config.Flags{Config: "hdf5_core_readout"}, configs.FS, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Overrides = append([]string{
+		"paths.data_dir=" + data, "paths.output_dir=" + dir, "paths.cache_dir=.", "data_io.color_channels=2",
+		"data_io.test_names=[random_noise_2]", "model.hidden_channels=[3,4]", "model.core.temporal_kernel_sizes=[6,3]",
+		"model.core.spatial_kernel_sizes=[5,3]", "model.core.dropout_rate=0.2", "model.in_shape=[2,20,16,8]",
+		"dataloader.batch_size=16", "dataloader.train_chunk_size=20", "dataloader.clip_length=10",
+		"dataloader.num_val_clips=5", "trainer.max_epochs=3", "trainer.precision=32-true", "seed=3",
+	}, overrides...)
+	for i, word := range o.Overrides {
+		if strings.HasPrefix(word, "trainer.ckpt_path") {
+			o.Overrides[i] = "++" + word
+		}
+	}
+	c, err := config.Compose(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// recorder counts batches and may act after one of them.
+type recorder struct {
+	batches int
+	after   func(batches int)
+}
+
+func (*recorder) Epoch(int, int, int)                  {}
+func (*recorder) Validated(int, string, time.Duration) {}
+func (r *recorder) Batch(int, int, StepMetrics) {
+	r.batches++
+	if r.after != nil {
+		r.after(r.batches)
+	}
+}
+
+func environment(p Progress) Environment {
+	return Environment{Progress: p, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test"}
+}
+
+func train(t *testing.T, soft context.Context, c *config.Config, p Progress) (*Result, error) {
+	t.Helper()
+	plan, err := NewPlan(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.Run(soft, t.Context(), environment(p))
+}
+
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	d, err := checkpoint.Digest(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestRunLeavesWhatTheRunIs(t *testing.T) {
+	dir := t.TempDir()
+	counted := &recorder{}
+	result, err := train(t, t.Context(), tinyRun(t, dir), counted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Epochs != 3 || result.Best == "" || len(result.Tests) != 3 || counted.batches == 0 {
+		t.Errorf("result is %+v after %d batches", result, counted.batches)
+	}
+	if name := filepath.Base(result.Best); !strings.HasPrefix(name, "epoch=0") || !strings.Contains(name, "_val_evaluation_loss=") {
+		t.Errorf("best checkpoint is called %s", name)
+	}
+	var record map[string]any
+	raw, err := os.ReadFile(filepath.Join(dir, RunFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &record); err != nil || record["seed"] != 3.0 || len(record["data"].(map[string]any)) < 5 {
+		t.Errorf("run.json is %s, %v", raw, err)
+	}
+	for _, file := range []string{".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "checkpoints/last.ckpt"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "csv", "metrics.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "CorrelationLoss3d/dataloader_idx_0,CorrelationLoss3d/dataloader_idx_1,CorrelationLoss3d/dataloader_idx_2," +
+		"PoissonLoss3d/dataloader_idx_0,PoissonLoss3d/dataloader_idx_1,PoissonLoss3d/dataloader_idx_2," +
+		"epoch,lr-AdamW,lr-AdamW-momentum,lr-AdamW-weight_decay,regularization_loss_core,regularization_loss_readout," +
+		"step,train_evaluation_loss,train_loss,train_total_loss,val_evaluation_loss,val_loss,val_regularization_loss_core," +
+		"val_regularization_loss_readout,val_total_loss"
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	if lines[0] != want || len(lines) != 1+3*3+1 {
+		t.Errorf("metrics.csv has %d lines, columns %s", len(lines), lines[0])
+	}
+	m, err := models.Load(result.Final, models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, key := range []string{"pretrained_performance", "model_cut_frames", "mean_activity_dict"} {
+		if _, ok := m.DataInfo.Get(key); !ok {
+			t.Errorf("data_info lacks %s", key)
+		}
+	}
+}
+
+// TestInterruptedTrainingContinuesToTheSameBits stops after every possible batch
+// (the classic mistakes: an epoch's edge, generators saved too late).
+func TestInterruptedTrainingContinuesToTheSameBits(t *testing.T) {
+	whole := t.TempDir()
+	counted := &recorder{}
+	want, err := train(t, t.Context(), tinyRun(t, whole), counted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := max(1, counted.batches/12)
+	if testing.Short() {
+		step = counted.batches / 3
+	}
+	for k := 1; k <= counted.batches; k += step {
+		dir := t.TempDir()
+		soft, stop := context.WithCancelCause(t.Context())
+		_, err := train(t, soft, tinyRun(t, dir), &recorder{after: func(n int) {
+			if n == k {
+				stop(errors.New("test"))
+			}
+		}})
+		var interrupted *Interrupted
+		if !errors.As(err, &interrupted) {
+			t.Fatalf("stopped after batch %d of %d: error is %v", k, counted.batches, err)
+		}
+		got, err := train(t, t.Context(), tinyRun(t, dir, "trainer.ckpt_path=last"), &recorder{})
+		if err != nil {
+			t.Fatalf("continued after batch %d: %v", k, err)
+		}
+		if filepath.Base(got.Best) != filepath.Base(want.Best) {
+			t.Errorf("after batch %d: best is %s, want %s", k, got.Best, want.Best)
+		}
+		sameModel(t, k, filepath.Join(dir, "checkpoints", "last.ckpt"), filepath.Join(whole, "checkpoints", "last.ckpt"))
+		a, _ := os.ReadFile(filepath.Join(dir, "csv", "metrics.csv"))
+		b, _ := os.ReadFile(filepath.Join(whole, "csv", "metrics.csv"))
+		if string(a) != string(b) {
+			t.Errorf("after batch %d: metrics.csv differs", k)
+		}
+	}
+}
+
+func sameModel(t *testing.T, k int, a, b string) {
+	t.Helper()
+	ca, err := checkpoint.Open(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cb, err := checkpoint.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range cb.State.Names() {
+		x, _ := ca.State.Get(name)
+		y, _ := cb.State.Get(name)
+		if x == nil || string(x.Data) != string(y.Data) {
+			t.Errorf("after batch %d: %s differs", k, name)
+		}
+	}
+}
+
+func TestSameSeedSameBits(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if _, err := train(t, t.Context(), tinyRun(t, dir, "trainer.max_epochs=1"), &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameModel(t, 0, filepath.Join(a, "checkpoints", "last.ckpt"), filepath.Join(b, "checkpoints", "last.ckpt"))
+}
+
+func TestEarlyStoppingAndLimitsEndTheTraining(t *testing.T) {
+	result, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.max_epochs=40", "+trainer.limit_train_batches=1",
+		"training_callbacks.early_stopping.patience=2", "training_callbacks.early_stopping.min_delta=10"), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Epochs != 3 || !strings.Contains(result.StopReason, "did not improve in the last 2 records") {
+		t.Errorf("stopped after %d epochs: %q", result.Epochs, result.StopReason)
+	}
+}
+
+func TestNaNStopsWithStepAndSession(t *testing.T) {
+	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "model.learning_rate=1e30"), &recorder{})
+	if err == nil || !strings.Contains(err.Error(), "session session_") || !strings.Contains(err.Error(), "step ") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
+	for _, c := range []struct{ override, want string }{
+		{"+trainer.max_epoch=3", `did you mean "max_epochs"`},
+		{"trainer.gradient_clip_val=x", "trainer.gradient_clip_val"},
+		{"+trainer.gradient_clip_algorithm=value", "must be norm"},
+		{"training_callbacks.early_stopping.mode=best", "neither min nor max"},
+		{"training_callbacks.early_stopping._target_=lightning.pytorch.callbacks.EarlyStoping", "did you mean"},
+		{"lr_scheduler._target_=torch.optim.lr_scheduler.StepLRs", "unknown lr_scheduler"},
+		{"optimizer._target_=torch.optim.AdamQ", "unknown optimizer"},
+		{"optimizer.lr=fast", "optimizer.lr"},
+	} {
+		_, err := NewPlan(tinyRun(t, t.TempDir(), c.override))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q in it", c.override, err, c.want)
+		}
+	}
+}
+
+func TestMonitorOfAMetricThatIsNotLogged(t *testing.T) {
+	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "training_callbacks.early_stopping.monitor=val_correlation"), &recorder{})
+	if err == nil || !strings.Contains(err.Error(), `"val_correlation", which is not logged`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestContinueWithoutCheckpoint(t *testing.T) {
+	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.ckpt_path=last"), &recorder{})
+	if err == nil || !strings.Contains(err.Error(), "there is no") {
+		t.Errorf("error is %v", err)
+	}
+}
