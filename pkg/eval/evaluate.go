@@ -53,7 +53,9 @@ type Options struct {
 	// VarRatioCutoff is the least var_ratio of a neuron that counts in the
 	// summary. Where no neuron has a var_ratio all of them count.
 	VarRatioCutoff float64
-	Dataset        DatasetStatistics
+	// AddResponses adds the predictions of each neuron to its row of the table.
+	AddResponses bool
+	Dataset      DatasetStatistics
 }
 
 // Report is an evaluation of one split.
@@ -76,6 +78,8 @@ type SessionMetrics struct {
 	CorrByTrial, MSEByTrial [][]float64
 	Aligned                 AlignedMetrics
 	fields                  []Field
+	// responses are the predictions, where the table is to have them.
+	responses *Matrix
 }
 
 // AlignedMetrics are the numbers to read where the Python package's own are open
@@ -109,6 +113,9 @@ func Evaluate(split string, sessions []SessionResult, options Options) (*Report,
 			return nil, fmt.Errorf("evaluate session %s: its lag is %d frames, that of session %s %d", s.Name, sessionLag, sessions[0].Name, lag)
 		}
 		lag = sessionLag
+		if options.AddResponses {
+			metrics.responses = &s.Predictions
+		}
 		report.Sessions = append(report.Sessions, *metrics)
 	}
 	report.Summary = report.summarize(lag, options)

@@ -281,6 +281,18 @@ func TestFields(t *testing.T) {
 	}
 }
 
+func TestAddResponses(t *testing.T) {
+	m := Matrix{3, 1, []float64{0.1, 2, 1e-7}}
+	report, err := Evaluate("test", []SessionResult{{Name: "s", Targets: m, Predictions: m}}, Options{AddResponses: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := report.Table()
+	if last := len(table.Columns) - 1; table.Columns[last] != "model_response" || table.Rows[0][last] != "[0.1, 2.0, 1e-07]" {
+		t.Errorf("%v: %v", table.Columns, table.Rows[0])
+	}
+}
+
 func TestEvaluateRefuses(t *testing.T) {
 	m := func(frames, neurons int) Matrix { return Matrix{frames, neurons, make([]float64, frames*neurons)} }
 	good := SessionResult{Name: "good", Targets: m(6, 2), Predictions: m(4, 2)}

@@ -58,6 +58,9 @@ func (r *Report) Table() Table {
 		for _, f := range shared {
 			cells = append(cells, cell{f.Name, plain(f.Value)})
 		}
+		if s.responses != nil {
+			cells = append(cells, cell{"model_response", s.responses.list(n)})
+		}
 		return cells
 	})
 }
@@ -107,6 +110,17 @@ func newTable(r *Report, makeRow func(s SessionMetrics, neuron int) row) Table {
 		t.Rows[i] = append(values, make([]any, len(t.Columns)-len(values))...)
 	}
 	return t
+}
+
+// list is the trace of a neuron as Python prints a list.
+func (m Matrix) list(neuron int) string {
+	trace := make([]float64, m.Frames)
+	m.column(neuron, trace)
+	text := make([]string, len(trace))
+	for t, v := range trace {
+		text[t] = formatFloat(v)
+	}
+	return "[" + strings.Join(text, ", ") + "]"
 }
 
 // splitFields separates the fields with a value for each neuron.
@@ -207,10 +221,24 @@ func cellText(value any, float bool) string {
 // WriteCSV writes results_SPLIT.csv, the Python package's table, into dir, and
 // beside it aligned_SPLIT.csv with the AlignedMetrics.
 func (r *Report) WriteCSV(dir string) error {
-	if err := r.writeFile(dir, "results_", ".csv", r.Table().WriteCSV); err != nil {
+	results, err := r.fileName(dir, "results_", ".csv")
+	if err != nil {
 		return err
 	}
-	return r.writeFile(dir, "aligned_", ".csv", r.AlignedTable().WriteCSV)
+	aligned, err := r.fileName(dir, "aligned_", ".csv")
+	if err != nil {
+		return err
+	}
+	if err := r.WriteResultsFile(results); err != nil {
+		return err
+	}
+	return fileio.WriteFile(aligned, r.AlignedTable().WriteCSV)
+}
+
+// WriteResultsFile writes the Python package's table to path, as its option
+// evaluation.model_results_path does.
+func (r *Report) WriteResultsFile(path string) error {
+	return fileio.WriteFile(path, r.Table().WriteCSV)
 }
 
 // WriteSummary writes summary_SPLIT.json, the Python package's summary, into dir,
@@ -218,23 +246,36 @@ func (r *Report) WriteCSV(dir string) error {
 // is NaN is null there, where the Python package writes NaN, which is no JSON;
 // Python's json reads null as None and pandas as NaN.
 func (r *Report) WriteSummary(dir string) error {
-	encode := func(value any) func(io.Writer) error {
-		return func(w io.Writer) error {
-			e := json.NewEncoder(w)
-			e.SetEscapeHTML(false)
-			e.SetIndent("", "  ")
-			return e.Encode(value)
-		}
-	}
-	if err := r.writeFile(dir, "summary_", ".json", encode(r.Summary)); err != nil {
+	summary, err := r.fileName(dir, "summary_", ".json")
+	if err != nil {
 		return err
 	}
-	return r.writeFile(dir, "aligned_summary_", ".json", encode(r.Aligned))
+	aligned, err := r.fileName(dir, "aligned_summary_", ".json")
+	if err != nil {
+		return err
+	}
+	if err := r.WriteSummaryFile(summary); err != nil {
+		return err
+	}
+	return writeJSON(aligned, r.Aligned)
 }
 
-func (r *Report) writeFile(dir, prefix, extension string, fill func(io.Writer) error) error {
+// WriteSummaryFile writes the Python package's summary to path, as its option
+// evaluation.summary_results_path does.
+func (r *Report) WriteSummaryFile(path string) error { return writeJSON(path, r.Summary) }
+
+func writeJSON(path string, value any) error {
+	return fileio.WriteFile(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(value)
+	})
+}
+
+func (r *Report) fileName(dir, prefix, extension string) (string, error) {
 	if r.Split == "" || strings.ContainsAny(r.Split, `/\`+"\x00") {
-		return errors.New("write the evaluation: split " + strconv.Quote(r.Split) + " is no part of a file name")
+		return "", errors.New("write the evaluation: split " + strconv.Quote(r.Split) + " is no part of a file name")
 	}
-	return fileio.WriteFile(filepath.Join(dir, prefix+r.Split+extension), fill)
+	return filepath.Join(dir, prefix+r.Split+extension), nil
 }

@@ -203,10 +203,10 @@ func (p *partial) publish(final string) error {
 	// A failed sync is final: Linux then marks the pages clean, and a second
 	// sync would lie. The bytes are not trusted for a resume either.
 	if err := p.file.Sync(); err != nil {
-		return errors.Join(err, p.discard())
+		return errors.Join(fmt.Errorf("make the file durable: %w", bare(err)), p.discard())
 	}
 	if err := p.close(); err != nil {
-		return err
+		return fmt.Errorf("close the file: %w", bare(err))
 	}
 	if err := p.cache.fs.Rename(p.name, final); err != nil {
 		return err
