@@ -41,9 +41,6 @@ func changeKey(root *Node, o *override, force bool) error {
 	if err != nil {
 		return err
 	}
-	if err := v.checkInterpolations(); err != nil {
-		return err
-	}
 	err = root.update(o.key, v, true, force)
 	e, ok := asError(err)
 	if !ok || force || e.Class != classAttribute && e.Class != classKey {
@@ -60,8 +57,8 @@ func changeKey(root *Node, o *override, force bool) error {
 }
 
 func addKey(root *Node, o *override) error {
-	old, err := root.Select(o.key)
-	if err != nil && !isTypeError(err) {
+	old, err := selectStrict(root, o.key)
+	if err != nil {
 		return err
 	}
 	value := plainValue(o.value)
@@ -75,13 +72,18 @@ func addKey(root *Node, o *override) error {
 	return e.hint("remove the + to override it, or write +%s to add or override", o.input)
 }
 
-func isTypeError(err error) bool {
-	e, ok := asError(err)
-	return ok && e.Class == classType
+// selectStrict finds what an override adds to or deletes. An index that is no
+// integer is an error of OmegaConf here.
+func selectStrict(root *Node, path string) (*Node, error) {
+	n, err := root.selectPath(path, true)
+	if e, ok := asError(err); ok && e.Class == classPythonType {
+		e.Class = classType
+	}
+	return n, err
 }
 
 func deleteKey(root *Node, o *override) error {
-	old, err := root.Select(o.key)
+	old, err := selectStrict(root, o.key)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,8 @@ func deleteKey(root *Node, o *override) error {
 		}
 	}
 	if parent == nil || parent.shape != mapShape {
-		return newError(classKeyValidation, "ListConfig indices must be integers or slices, not str").at(parent)
+		return newError(classPythonType, "list indices must be integers or slices, not str").at(parent).
+			hint("elements of a list cannot be deleted one by one; give the whole list")
 	}
 	parent.remove(last)
 	return nil

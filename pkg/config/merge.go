@@ -93,49 +93,65 @@ func (n *Node) update(path string, v *Node, merge, force bool) error {
 		}
 		if next == nil || !next.isContainer() {
 			next = newMap(v.origin)
-			if err := cur.assign(part, next, classKey, force); err != nil {
+			if err := cur.accepts(part, classKey, force); err != nil {
 				return err
 			}
+			cur.assign(part, next)
 		}
 		cur = next
 	}
 	last := parts[len(parts)-1]
 	if merge && v.isContainer() {
-		old, err := cur.step(last, true)
-		if err != nil {
-			return err
-		}
-		if old != nil && old.isContainer() {
+		if old, _ := cur.step(last, false); old != nil && old.isContainer() {
+			if err := v.checkInterpolations(); err != nil {
+				return err
+			}
 			return mergeInto(old, v, !force)
 		}
 	}
-	return cur.assign(last, v, classAttribute, force)
+	if err := cur.accepts(last, classAttribute, force); err != nil {
+		return err
+	}
+	if err := v.checkInterpolations(); err != nil {
+		return err
+	}
+	cur.assign(last, v)
+	return nil
 }
 
-// assign sets a key of a mapping or an element of a list that exists.
-func (n *Node) assign(part string, v *Node, class string, force bool) error {
-	if n.shape == listShape {
-		i, err := strconv.Atoi(part)
-		if err != nil {
-			return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n)
+// accepts says why a key cannot be set, if so: a list takes only the indices that
+// it has, a mapping new keys only if forced.
+func (n *Node) accepts(part, class string, force bool) error {
+	if n.shape == mapShape {
+		if !force && n.child(part) == nil {
+			return unknownKey(class, n, part)
 		}
-		if i < -len(n.children) || i >= len(n.children) {
-			e := newError(classIndex, "list index out of range")
-			e.Key = n.Path() + "[" + part + "]"
-			return e.hint("the list has %d elements", len(n.children))
-		}
-		if i < 0 {
-			i += len(n.children)
-		}
-		v.key, v.parent, v.env = i, n, nil
-		n.children[i] = v
 		return nil
 	}
-	if !force && n.child(part) == nil {
-		return unknownKey(class, n, part)
+	i, err := strconv.Atoi(part)
+	if err != nil {
+		return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n)
 	}
-	n.put(part, v)
+	if i < -len(n.children) || i >= len(n.children) {
+		e := newError(classIndex, "list index out of range")
+		e.Key = n.Path() + "[" + part + "]"
+		return e.hint("the list has %d elements", len(n.children))
+	}
 	return nil
+}
+
+// assign sets what accepts lets through; a negative index counts from the end.
+func (n *Node) assign(part string, v *Node) {
+	if n.shape == mapShape {
+		n.put(part, v)
+		return
+	}
+	i, _ := strconv.Atoi(part)
+	if i < 0 {
+		i += len(n.children)
+	}
+	v.key, v.parent, v.env = i, n, nil
+	n.children[i] = v
 }
 
 // Missing lists the paths whose value is ???, in order.

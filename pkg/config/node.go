@@ -209,7 +209,7 @@ func (n *Node) clone() *Node {
 		cc.parent = c
 		c.children[i] = cc
 		if n.shape == mapShape {
-			c.index[cc.key] = i
+			c.index[indexKey(cc.key)] = i
 		}
 	}
 	return c
@@ -228,23 +228,40 @@ func (n *Node) isMissing() bool { return n.shape == scalarShape && n.scalar == m
 
 func (n *Node) isNull() bool { return n.shape == scalarShape && n.scalar == nil }
 
+// indexKey makes equal what Python's dict holds equal: 1, 1.0 and true.
+func indexKey(key any) any {
+	switch k := key.(type) {
+	case bool:
+		if k {
+			return int64(1)
+		}
+		return int64(0)
+	case float64:
+		if i := int64(k); float64(i) == k {
+			return i
+		}
+	}
+	return key
+}
+
 // child gives the value under a key of a mapping, or nil.
 func (n *Node) child(key any) *Node {
-	i, ok := n.index[key]
+	i, ok := n.index[indexKey(key)]
 	if !ok {
 		return nil
 	}
 	return n.children[i]
 }
 
-// put sets a key of a mapping; a key that exists keeps its place.
+// put sets a key of a mapping; a key that exists keeps its place and type.
 func (n *Node) put(key any, v *Node) {
 	v.key, v.parent, v.env = key, n, nil
-	if i, ok := n.index[key]; ok {
+	if i, ok := n.index[indexKey(key)]; ok {
+		v.key = n.children[i].key
 		n.children[i] = v
 		return
 	}
-	n.index[key] = len(n.children)
+	n.index[indexKey(key)] = len(n.children)
 	n.children = append(n.children, v)
 }
 
@@ -258,7 +275,7 @@ func (n *Node) add(v *Node) {
 func (n *Node) remove(key any) {
 	i := -1
 	if n.shape == mapShape {
-		found, ok := n.index[key]
+		found, ok := n.index[indexKey(key)]
 		if !ok {
 			return
 		}
@@ -276,9 +293,9 @@ func (n *Node) remove(key any) {
 		}
 		return
 	}
-	delete(n.index, key)
+	delete(n.index, indexKey(key))
 	for j := i; j < len(n.children); j++ {
-		n.index[n.children[j].key] = j
+		n.index[indexKey(n.children[j].key)] = j
 	}
 }
 

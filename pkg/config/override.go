@@ -91,6 +91,10 @@ type overrideParser struct {
 	starts []int // position of each token in src
 	next   int
 	depth  int
+	// lexErr is the error of a character that no token may hold, which counts once
+	// the parser gets there.
+	lexErr error
+	atBad  bool
 }
 
 func (p *overrideParser) rest() string { return p.src[p.pos:] }
@@ -126,11 +130,16 @@ func (p *overrideParser) override() (*override, error) {
 		o.value = ""
 		return o, nil
 	}
-	if err := p.tokenize(); err != nil {
-		return nil, err
-	}
+	p.tokenize()
 	var err error
-	o.value, err = p.value()
+	if o.value, err = p.value(); err != nil {
+		if p.atBad {
+			err = p.lexErr
+		}
+		return o, err
+	}
+	// Functions are called once the whole value has been read.
+	o.value, err = p.evaluate(o.value)
 	return o, err
 }
 
@@ -188,8 +197,9 @@ var (
 	punctuationToken = regexp.MustCompile(`^(?:[ \t]*[(,:=][ \t]*|[ \t]*[)\]}]|[\[{][ \t]*)`)
 )
 
-// tokenize cuts the value into tokens, the longest at each place.
-func (p *overrideParser) tokenize() error {
+// tokenize cuts the value into tokens, the longest at each place, up to a character
+// that cannot start one.
+func (p *overrideParser) tokenize() {
 	for p.pos < len(p.src) {
 		s := p.rest()
 		best, _ := primitiveToken(s)
@@ -204,13 +214,13 @@ func (p *overrideParser) tokenize() error {
 		punctuation := punctuationToken.FindString(s)
 		try(punctuationKind, punctuation, strings.Trim(punctuation, " \t"))
 		if best.kind == noToken {
-			return p.badCharacter(firstRune(s))
+			p.lexErr = p.badCharacter(firstRune(s))
+			return
 		}
 		p.tokens = append(p.tokens, best)
 		p.starts = append(p.starts, p.pos)
 		p.pos += len(best.raw)
 	}
-	return nil
 }
 
 // peek gives the token ahead; at the end one of no kind.
@@ -218,8 +228,12 @@ func (p *overrideParser) peek(ahead int) token {
 	if p.next+ahead < len(p.tokens) {
 		return p.tokens[p.next+ahead]
 	}
+	p.atBad = p.atBad || p.lexErr != nil
 	return token{}
 }
+
+// done says whether all is read.
+func (p *overrideParser) done() bool { return p.peek(0).kind == noToken && p.lexErr == nil }
 
 // take consumes a punctuation mark if it is next.
 func (p *overrideParser) take(mark string) bool {
@@ -238,15 +252,45 @@ func (p *overrideParser) isMark(ahead int, mark string) bool {
 // noAlternative is the error for a value that breaks off or goes wrong.
 func (p *overrideParser) noAlternative() error {
 	end := len(p.src)
-	if p.next < len(p.tokens) {
-		end = p.starts[p.next] + len(p.tokens[p.next].raw)
+	if t := p.peek(0); t.kind != noToken {
+		end = p.starts[p.next] + len(t.raw)
 	}
-	return newError(classOverrideParse, "no viable alternative at input '%s'", p.src[p.starts[0]:end]).
+	return newError(classOverrideParse, "no viable alternative at input '%s'", visibleSpace(p.src[p.starts[0]:end])).
 		hint("at character %d of '%s'", end, shorten(p.src))
+}
+
+// visibleSpace writes tabs and line breaks as escapes, as ANTLR does in messages.
+func visibleSpace(s string) string {
+	return strings.NewReplacer("\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s)
+}
+
+// surplus is the error for a token that is in the way. Hydra's parser names it
+// only where leaving out that one token would not help.
+func (p *overrideParser) surplus(expecting string, skipHelps bool) error {
+	t := p.peek(0)
+	if t.kind == noToken {
+		return p.lexErr
+	}
+	if skipHelps {
+		return newError(classOverrideParse, "Error parsing override '%s'", p.src).
+			hint("unexpected '%s' at character %d; quote the value", t.raw, p.starts[p.next]+1)
+	}
+	return newError(classOverrideParse, "mismatched input '%s' expecting %s", visibleSpace(t.raw), expecting).
+		hint("at character %d of '%s'; quote the value", p.starts[p.next]+1, shorten(p.src))
+}
+
+const valueStarts = "{<EOF>, ':', BRACKET_OPEN, BRACE_OPEN, FLOAT, INT, BOOL, NULL, UNQUOTED_CHAR, ID, ESC, WS, QUOTED_VALUE, INTERPOLATION}"
+
+// startsValue says whether a value can begin with the token.
+func startsValue(t token) bool {
+	return t.kind != punctuationKind || t.text == ":" || t.text == "[" || t.text == "{"
 }
 
 // value reads an element, or several with commas between: a sweep.
 func (p *overrideParser) value() (any, error) {
+	if t := p.peek(0); t.kind == noToken || !startsValue(t) {
+		return nil, p.surplus(valueStarts, startsValue(p.peek(1)))
+	}
 	first, err := p.element()
 	if err != nil {
 		return nil, err
@@ -254,6 +298,10 @@ func (p *overrideParser) value() (any, error) {
 	if p.isMark(0, ",") {
 		sweep := &choiceSweep{simple: true, list: []any{first}}
 		for p.take(",") {
+			if p.done() {
+				return nil, newError(classOverrideParse, "mismatched input '<EOF>' expecting %s", strings.Replace(valueStarts, "<EOF>, ", "", 1)).
+					hint("a comma at the end")
+			}
 			e, err := p.element()
 			if err != nil {
 				return nil, err
@@ -262,10 +310,9 @@ func (p *overrideParser) value() (any, error) {
 		}
 		first = sweep
 	}
-	if p.next < len(p.tokens) {
-		t := p.peek(0)
-		return nil, newError(classOverrideParse, "mismatched input '%s' expecting <EOF>", t.raw).
-			hint("at character %d of '%s'; quote the value", p.starts[p.next]+1, shorten(p.src))
+	if !p.done() {
+		after := p.peek(1)
+		return nil, p.surplus("<EOF>", after.kind == noToken)
 	}
 	return first, nil
 }
@@ -408,10 +455,10 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// function reads name(arguments) and evaluates it.
+// function reads name(arguments).
 func (p *overrideParser) function() (any, error) {
 	start := p.starts[p.next]
-	call := functionCall{name: p.peek(0).text}
+	call := &functionCall{name: p.peek(0).text}
 	p.next += 2
 	for !p.take(")") {
 		if len(call.args)+len(call.named) > 0 && !p.take(",") {
@@ -430,16 +477,59 @@ func (p *overrideParser) function() (any, error) {
 		case name != "":
 			call.named = append(call.named, Pair{name, e})
 		case len(call.named) > 0:
-			return nil, p.failed("positional argument follows keyword argument", nil)
+			call.misplaced = true
 		default:
 			call.args = append(call.args, e)
 		}
 	}
-	v, err := call.eval()
-	if err != nil {
-		return nil, p.failed("while evaluating '"+p.src[start:p.starts[p.next-1]+1]+"'", err)
+	call.text = p.src[start : p.starts[p.next-1]+len(p.tokens[p.next-1].raw)]
+	return call, nil
+}
+
+// evaluate calls the functions in a value, inner ones first.
+func (p *overrideParser) evaluate(v any) (any, error) {
+	var err error
+	switch v := v.(type) {
+	case []any:
+		return v, p.evaluateAll(v)
+	case *choiceSweep:
+		return v, p.evaluateAll(v.list)
+	case Object:
+		for i := range v {
+			if v[i].Value, err = p.evaluate(v[i].Value); err != nil {
+				return nil, err
+			}
+		}
+	case *functionCall:
+		if v.misplaced {
+			return nil, p.failed("positional argument follows keyword argument", nil)
+		}
+		if err := p.evaluateAll(v.args); err != nil {
+			return nil, err
+		}
+		for i := range v.named {
+			if v.named[i].Value, err = p.evaluate(v.named[i].Value); err != nil {
+				return nil, err
+			}
+		}
+		result, err := v.eval()
+		if err != nil {
+			return nil, p.failed("while evaluating '"+v.text+"'", err)
+		}
+		return result, nil
 	}
 	return v, nil
+}
+
+func (p *overrideParser) evaluateAll(list []any) error {
+	for i, e := range list {
+		r, err := p.evaluate(e)
+		if err != nil {
+			return err
+		}
+		list[i] = r
+	}
+	return nil
 }
 
 func (p *overrideParser) failed(hint string, cause error) error {

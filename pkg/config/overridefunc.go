@@ -15,6 +15,9 @@ type functionCall struct {
 	name  string
 	args  []any
 	named []Pair
+	text  string // as written
+	// misplaced is set where a plain argument follows a named one.
+	misplaced bool
 }
 
 // unionOf is how Hydra names the types that choice() takes.

@@ -75,10 +75,13 @@ func (n *Node) At(path string) (*Node, bool) {
 
 // Select gives the node under a path with its interpolation followed, nil if
 // nothing stands there, or the error of an interpolation.
-func (n *Node) Select(path string) (*Node, error) {
+func (n *Node) Select(path string) (*Node, error) { return n.selectPath(path, false) }
+
+// selectPath is Select; if strict, a list index that is no integer is an error.
+func (n *Node) selectPath(path string, strict bool) (*Node, error) {
 	cur := n
 	for _, part := range splitKey(path) {
-		next, err := cur.step(part, false)
+		next, err := cur.step(part, strict)
 		if err != nil || next == nil {
 			return nil, err
 		}
