@@ -1,0 +1,264 @@
+package insilico
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Options are what a run needs beside its settings. The zero value is ready for
+// use.
+type Options struct {
+	// Hard ends the run at the next tensor operation and drops the stimuli under
+	// work; nil is never. (The context given to Optimize ends it after a step.)
+	Hard context.Context
+	// Progress is told after each step; nil is nobody.
+	Progress func(Progress)
+	// MemoryBudget bounds the bytes of the clips that are optimised side by side;
+	// 0 stands for DefaultMemoryBudget. One clip is always taken.
+	MemoryBudget int64
+}
+
+// DefaultMemoryBudget is enough for the number of clips at which larger batches
+// of the low-resolution models gain nothing on a CPU.
+const DefaultMemoryBudget = 512 << 20
+
+// Progress tells how far a run is.
+type Progress struct {
+	// Done and Total count steps of single stimuli; the steps that a stopper saves
+	// count as done.
+	Done, Total int
+	// Finished counts stimuli.
+	Finished int
+}
+
+// InterruptedError is the end of a run whose context was cancelled.
+type InterruptedError struct {
+	// Finished stimuli have all their steps, Unfinished ones fewer; both are in the
+	// result. Total is what was asked for.
+	Finished, Unfinished, Total int
+	Cause                       error
+}
+
+// Error says how far the run came.
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("interrupted after %d of %d stimuli (%d more have fewer steps than asked for): %v",
+		e.Finished, e.Total, e.Unfinished, e.Cause)
+}
+
+// Unwrap is the context's cause.
+func (e *InterruptedError) Unwrap() error { return e.Cause }
+
+// NonFiniteError ends a run whose objective is NaN or infinite.
+type NonFiniteError struct {
+	Target Neurons
+	// Step is the number of steps made before; 0 is the start.
+	Step  int
+	Value float64
+}
+
+// Error names neuron and step.
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("the objective of %v is %v after %d steps: lower mei.optimizer.lr, or check mei.init and the model's weights",
+		e.Target, e.Value, e.Step)
+}
+
+// Optimize makes one stimulus for each target, with the model's layers in
+// evaluation mode and its weights left alone. Each step is: the objective's
+// negative plus the penalties, its gradient with respect to the stimulus, the
+// optimizer, the postprocessors, the stopper (Python: optimize_stimulus).
+//
+// When ctx is cancelled the run ends after the step it is in: the error is an
+// *InterruptedError and the result holds all stimuli that were begun. After
+// another error the result holds those that were finished before; it is nil where
+// there are none. A model is used by one run at a time.
+func Optimize(ctx context.Context, m *models.CoreReadout, targets []Neurons, c *Settings, o Options) (*Result, error) {
+	if err := check(m, targets, c); err != nil {
+		return nil, err
+	}
+	if o.Hard == nil {
+		o.Hard = context.WithoutCancel(ctx)
+	}
+	starts, err := newStarts(o.Hard, m, c, len(targets))
+	if err != nil {
+		return nil, err
+	}
+	result, err := newResult(m, c, len(targets))
+	if err != nil {
+		return nil, err
+	}
+	r := &run{soft: ctx, Options: o, model: m, settings: c, starts: starts, result: result}
+	r.progress.Total = len(targets) * c.Steps()
+	if err := frozen(m, func() error { return r.all(targets) }); err != nil {
+		err = tooShort(m, c, err)
+		if len(result.Targets) == 0 {
+			return nil, err
+		}
+		return result, err
+	}
+	return result, nil
+}
+
+// check refuses what can be told before a model runs.
+func check(m *models.CoreReadout, targets []Neurons, c *Settings) error {
+	if c.Reducer == nil || c.Optimizer == nil || c.Frames < 1 {
+		return errors.New("the settings of stimuli need a reducer, an optimizer and a number of frames")
+	}
+	if len(targets) == 0 {
+		return errors.New("no neurons to make stimuli for")
+	}
+	for _, t := range targets {
+		if err := t.check(m); err != nil {
+			return err
+		}
+	}
+	channels := m.StimulusShape(c.Frames)[1]
+	for _, p := range c.Postprocessors {
+		if err := p.Check(channels); err != nil {
+			return fmt.Errorf("mei.postprocessors: %w", err)
+		}
+	}
+	for _, r := range c.Regularizers {
+		if err := r.Check(channels); err != nil {
+			return fmt.Errorf("mei.regularizers: %w", err)
+		}
+	}
+	return nil
+}
+
+// frozen calls f while the model's parameters collect no gradients.
+func frozen(m *models.CoreReadout, f func() error) (err error) {
+	scope := m.Store().Scope()
+	set := func(on bool) {
+		for _, e := range m.Store().Trainable() {
+			scope.RequireGrad(e.Tensor, on)
+		}
+	}
+	set(false)
+	defer func() {
+		set(true)
+		if err == nil {
+			err = scope.Err()
+		}
+	}()
+	if err := scope.Err(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// run is one call of Optimize.
+type run struct {
+	Options
+	soft     context.Context
+	model    *models.CoreReadout
+	settings *Settings
+	starts   starts
+	result   *Result
+	progress Progress
+}
+
+// all goes over the targets in batches.
+func (r *run) all(targets []Neurons) error {
+	limit := batchLimit(r.model, r.settings.Frames, r.MemoryBudget)
+	for first := 0; first < len(targets); first += limit {
+		if r.soft.Err() != nil {
+			return r.interrupted(first, 0, len(targets))
+		}
+		part := targets[first:min(first+limit, len(targets))]
+		b, err := r.batch(first, part)
+		if err != nil {
+			return err
+		}
+		if unfinished := len(b.running); unfinished > 0 {
+			return r.interrupted(first+len(part)-unfinished, unfinished, len(targets))
+		}
+	}
+	return nil
+}
+
+func (r *run) interrupted(finished, unfinished, total int) error {
+	return &InterruptedError{Finished: finished, Unfinished: unfinished, Total: total, Cause: context.Cause(r.soft)}
+}
+
+// batch optimises targets side by side and adds them to the result.
+func (r *run) batch(first int, targets []Neurons) (*batch, error) {
+	b := &batch{run: r, targets: targets}
+	err := torch.DoOn(r.Hard, r.model.Device(), torch.Probe, func(s *torch.Scope) error {
+		b.begin(s, first)
+		if err := b.optimize(s); err != nil {
+			return err
+		}
+		return b.finish(s)
+	})
+	return b, err
+}
+
+// report tells how far the run is, given the steps and stimuli of this batch.
+func (r *run) report(steps, finished int) {
+	if r.Progress == nil {
+		return
+	}
+	p := r.progress
+	p.Done += steps
+	p.Finished += finished
+	r.Progress(p)
+}
+
+// tooShort explains an error that comes from a stimulus shorter than what the
+// model looks back over.
+func tooShort(m *models.CoreReadout, c *Settings, err error) error {
+	if !errors.Is(err, torch.ErrShape) && !errors.Is(err, errNoResponse) || responds(m, c.Frames) {
+		return err
+	}
+	need := c.Frames
+	for !responds(m, need) {
+		if need > maxFrames/2 {
+			return err
+		}
+		need *= 2
+	}
+	for low := need / 2; need-low > 1; {
+		if middle := (low + need) / 2; responds(m, middle) {
+			need = middle
+		} else {
+			low = middle
+		}
+	}
+	return fmt.Errorf("mei.frames is %d, but the model responds only to stimuli of at least %d frames", c.Frames, need)
+}
+
+// responds tells whether the model's core gives any frame for a stimulus of that
+// length.
+func responds(m *models.CoreReadout, frames int) bool {
+	err := torch.DoOn(context.Background(), m.Device(), torch.Inference, func(s *torch.Scope) error {
+		if s.Dim(m.Core.Forward(s, s.Zeros(toInt64(m.StimulusShape(frames))...)), 2) == 0 {
+			return errNoResponse
+		}
+		return s.Err()
+	})
+	return err == nil
+}
+
+// batchLimit is the number of clips whose optimisation fits the budget. Each
+// convolution of the core is taken to give feature maps of the stimulus' size
+// and length, six of each: its output, those of normalisation, bias and
+// nonlinearity, and the gradients of two at a time.
+func batchLimit(m *models.CoreReadout, frames int, budget int64) int {
+	if budget == 0 {
+		budget = DefaultMemoryBudget
+	}
+	const mapsPerConvolution, copiesOfStimulus, bytes = 6, 4, 4
+	shape := m.StimulusShape(frames)
+	maps := int64(copiesOfStimulus * shape[1])
+	for _, e := range m.Store().Entries() {
+		if sizes, err := m.Store().Scope().Shape(e.Tensor); err == nil && e.Trainable && len(sizes) == 5 {
+			maps += mapsPerConvolution * sizes[0]
+		}
+	}
+	pixels := int64(shape[2] * shape[3] * shape[4])
+	return int(max(1, budget/(bytes*maps*pixels)))
+}

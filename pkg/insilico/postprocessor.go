@@ -1,0 +1,145 @@
+package insilico
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Postprocessor changes stimuli after each step, each stimulus by itself.
+type Postprocessor interface {
+	// Check refuses a number of channels that the postprocessor is not made for.
+	Check(channels int) error
+	// Process takes and gives stimuli (batch, channels, time, height, width).
+	Process(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+}
+
+// Range is the smallest and the largest value of a channel; a nil bound is none.
+type Range [2]*float64
+
+// Ranges are one Range for each channel.
+type Ranges []Range
+
+func (r Ranges) check(n *config.Node) error {
+	for i, bounds := range r {
+		if low, high := bounds[0], bounds[1]; low != nil && high != nil && !(*low <= *high) {
+			return refuse(n, "min_max_values: the range of channel %d starts at %v, above its end %v", i, *low, *high)
+		}
+	}
+	return nil
+}
+
+// ChangeNormJointlyClipRangeSeparately scales each stimulus to a 2-norm, also
+// upwards, then clips each channel to its range. So the norm of the result is at
+// most Norm.
+type ChangeNormJointlyClipRangeSeparately struct {
+	MinMaxValues Ranges `yaml:"min_max_values,required"`
+	// Norm is nil where the norm is left as it is.
+	Norm *float64 `yaml:"norm,required"`
+}
+
+// Check wants one range for each channel.
+func (c ChangeNormJointlyClipRangeSeparately) Check(channels int) error {
+	if len(c.MinMaxValues) != channels {
+		return fmt.Errorf("ChangeNormJointlyClipRangeSeparately has %d min_max_values, but the model's stimulus has %d channels", len(c.MinMaxValues), channels)
+	}
+	return nil
+}
+
+// Process scales and clips.
+func (c ChangeNormJointlyClipRangeSeparately) Process(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if c.Norm != nil {
+		norm := s.NormKeep(flat(s, x), 1)
+		factor := s.MulScalar(s.PowScalar(norm, -1), *c.Norm)
+		x = s.Mul(x, s.Reshape(factor, -1, 1, 1, 1, 1))
+	}
+	channels := make([]*torch.Tensor, len(c.MinMaxValues))
+	for i, bounds := range c.MinMaxValues {
+		channels[i] = s.Narrow(x, 1, int64(i), 1)
+		if bounds != (Range{}) {
+			channels[i] = s.Clamp(channels[i], bounds[0], bounds[1])
+		}
+	}
+	return s.Cat(1, channels...)
+}
+
+// flat is x (batch, …) as (batch, all else).
+func flat(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Reshape(x, s.Dim(x, 0), -1) }
+
+func changeNormFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
+	var c ChangeNormJointlyClipRangeSeparately
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	if c.Norm != nil && !(*c.Norm > 0 && !math.IsInf(*c.Norm, 0)) {
+		return nil, refuse(n, "norm %v is not a positive number", *c.Norm)
+	}
+	return c, c.MinMaxValues.check(n)
+}
+
+// TemporalGaussianLowPassFilterProcessor smooths each pixel over time with a
+// Gaussian of Sigma frames, cut off to KernelSize frames; beyond its first and
+// last frame a stimulus counts as zero.
+type TemporalGaussianLowPassFilterProcessor struct {
+	Sigma      float64 `yaml:"sigma,required"`
+	KernelSize int64   `yaml:"kernel_size,required"`
+}
+
+// Check takes any number of channels.
+func (TemporalGaussianLowPassFilterProcessor) Check(int) error { return nil }
+
+// Process smooths.
+func (l TemporalGaussianLowPassFilterProcessor) Process(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	shape, err := s.Shape(x)
+	if err != nil {
+		return nil
+	}
+	kernel := s.FromFloat32(l.kernel(), 1, 1, l.KernelSize, 1, 1)
+	each := s.Reshape(x, shape[0]*shape[1], 1, shape[2], shape[3], shape[4])
+	each = s.Conv3D(each, kernel, nil, torch.Conv3DOptions{Padding: [3]int64{l.KernelSize / 2, 0, 0}})
+	if l.KernelSize%2 == 0 {
+		each = s.From(each, 2, 1) // an even kernel reaches further into the future, as PyTorch's "same" does
+	}
+	return s.Reshape(each, shape...)
+}
+
+// kernel has the sum 1 and, where its size is odd, its peak in the middle.
+func (l TemporalGaussianLowPassFilterProcessor) kernel() []float32 {
+	weights := make([]float64, l.KernelSize)
+	sum := 0.0
+	for i := range weights {
+		frames := float64(int64(i) - l.KernelSize/2)
+		weights[i] = math.Exp(-frames * frames / (2 * l.Sigma * l.Sigma))
+		sum += weights[i]
+	}
+	kernel := make([]float32, len(weights))
+	for i, w := range weights {
+		kernel[i] = float32(w / sum)
+	}
+	return kernel
+}
+
+// maxKernelSize bounds the filter's length in frames; stimuli are far shorter.
+const maxKernelSize = 100_000
+
+func lowPassFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
+	var c struct {
+		TemporalGaussianLowPassFilterProcessor `yaml:",inline"`
+
+		// Device is the Python class's argument; the filter is always where the
+		// stimulus is.
+		Device string `yaml:"device"`
+	}
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	if !(c.Sigma > 0 && !math.IsInf(c.Sigma, 0)) {
+		return nil, refuse(n, "sigma %v is not a positive number of frames", c.Sigma)
+	}
+	if c.KernelSize < 1 || c.KernelSize > maxKernelSize {
+		return nil, refuse(n, "kernel_size %d is not a number of frames from 1 to %d", c.KernelSize, maxKernelSize)
+	}
+	return c.TemporalGaussianLowPassFilterProcessor, nil
+}

@@ -1,0 +1,64 @@
+package insilico
+
+import (
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Regularizer is a penalty on stimuli that is added to the loss.
+type Regularizer interface {
+	// Check refuses a number of channels that the penalty is not made for.
+	Check(channels int) error
+	// Loss is the penalty (batch) of each stimulus (batch, channels, time, height,
+	// width).
+	Loss(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+}
+
+// RangeRegularizationLoss is Factor times how far all pixels together are outside
+// the range of their channel, plus how far the stimulus' 2-norm is above MaxNorm.
+type RangeRegularizationLoss struct {
+	// MinMaxValues may leave out the last channels.
+	MinMaxValues Ranges `yaml:"min_max_values,required"`
+	// MaxNorm is nil where the norm costs nothing.
+	MaxNorm *float64 `yaml:"max_norm,required"`
+	Factor  float64  `yaml:"factor"`
+}
+
+// Check wants a channel for each range.
+func (r RangeRegularizationLoss) Check(channels int) error {
+	if len(r.MinMaxValues) > channels {
+		return fmt.Errorf("RangeRegularizationLoss has %d min_max_values, but the model's stimulus has only %d channels", len(r.MinMaxValues), channels)
+	}
+	return nil
+}
+
+// Loss is the penalty of each stimulus.
+func (r RangeRegularizationLoss) Loss(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	loss := s.Zeros(s.Dim(x, 0))
+	for i, bounds := range r.MinMaxValues {
+		channel := flat(s, s.Narrow(x, 1, int64(i), 1))
+		if low := bounds[0]; low != nil {
+			below := s.ReLU(s.AddScalar(s.Neg(channel), *low))
+			loss = s.Add(loss, s.Sum(below, 1))
+		}
+		if high := bounds[1]; high != nil {
+			above := s.ReLU(s.AddScalar(channel, -*high))
+			loss = s.Add(loss, s.Sum(above, 1))
+		}
+	}
+	if r.MaxNorm != nil {
+		excess := s.AddScalar(s.Norm(flat(s, x), 1), -*r.MaxNorm)
+		loss = s.Add(loss, s.ReLU(excess))
+	}
+	return s.MulScalar(loss, r.Factor)
+}
+
+func rangeLossFromConfig(n *config.Node, _ struct{}) (Regularizer, error) {
+	r := RangeRegularizationLoss{Factor: 1}
+	if err := n.Decode(&r); err != nil {
+		return nil, err
+	}
+	return r, r.MinMaxValues.check(n)
+}
