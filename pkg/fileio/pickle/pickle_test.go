@@ -46,33 +46,35 @@ var allowed = Options{Find: func(c Class) (Constructor, error) {
 	return nil, errors.New("no")
 }}
 
-// each loads a value in all protocols.
-func each(t *testing.T, name string, check func(t *testing.T, v any)) {
+// load loads a value in all protocols, and what was read once more after it was
+// written here.
+func load(t *testing.T, name string) map[string]any {
 	t.Helper()
+	values := map[string]any{}
 	for protocol, file := range python(t) {
-		if strings.HasPrefix(protocol, name+" ") {
-			t.Run(protocol, func(t *testing.T) {
-				v, err := Load(file, allowed)
-				if err != nil {
-					t.Fatal(err)
-				}
-				check(t, v)
-				// What is read can be written, and read again.
-				again, err := Marshal(v, nil)
-				if err != nil {
-					if strings.Contains(err.Error(), "array of invalid") {
-						return
-					}
-					t.Fatal(err)
-				}
-				back, err := Load(again, allowed)
-				if err != nil {
-					t.Fatal(err)
-				}
-				check(t, back)
-			})
+		if !strings.HasPrefix(protocol, name+" ") {
+			continue
+		}
+		v, err := Load(file, allowed)
+		if err != nil {
+			t.Fatalf("%s: %v", protocol, err)
+		}
+		values[protocol] = v
+		again, err := Marshal(v, nil)
+		if err != nil {
+			if strings.Contains(err.Error(), "array of invalid") {
+				continue
+			}
+			t.Fatalf("%s: %v", protocol, err)
+		}
+		if values[protocol+", written again"], err = Load(again, allowed); err != nil {
+			t.Fatalf("%s, written again: %v", protocol, err)
 		}
 	}
+	if len(values) < 6 {
+		t.Fatalf("only %d values", len(values))
+	}
+	return values
 }
 
 func get(t *testing.T, v any, key any) any {
@@ -99,29 +101,38 @@ func TestPlainValues(t *testing.T) {
 		"none", nil, "yes", true, "no", false, "small", int64(7), "byte", int64(200), "short", int64(40000),
 		"negative", int64(-3), "int", int64(math.MinInt32), "long", int64(1 << 40), "huge", huge,
 		"minus huge", new(big.Int).Neg(huge), "float", 0.1, "inf", math.Inf(1),
-		"text", "größe 漢 😀\n'\"\\", "empty", "", "bytes", []byte("\x00\xffab"), "no bytes", []byte{},
-		"tuple0", Tuple{}, "tuple1", Tuple{int64(1)}, "tuple2", Tuple{int64(1), int64(2)},
-		"tuple3", Tuple{int64(1), int64(2), int64(3)}, "tuple4", Tuple{int64(1), int64(2), int64(3), int64(4)},
+		"text", "größe 漢 😀\n'\"\\", "empty", "", "bytes", []byte("\x00\xffab"), "no bytes",
+		[]byte{},
+		"tuple0",
+		Tuple{},
+		"tuple1",
+		Tuple{int64(1)},
+		"tuple2",
+		Tuple{int64(1), int64(2)},
+		"tuple3",
+		Tuple{int64(1), int64(2), int64(3)},
+		"tuple4",
+		Tuple{int64(1), int64(2), int64(3), int64(4)},
 		"list", &List{Items: []any{int64(1), &List{Items: []any{int64(2), &List{}}}}}, "dict", &Dict{},
 		"set", &Set{Items: []any{int64(5)}}, "frozenset", &Set{Items: []any{int64(6)}, Frozen: true},
 		"complex", 1 + 2i, "bytearray", []byte("xyz"),
 	}
-	each(t, "plain", func(t *testing.T, v any) {
+	for protocol, v := range load(t, "plain") {
 		for i := 0; i < len(want); i += 2 {
 			if got := get(t, v, want[i]); !cmp.Equal(want[i+1], got, compare, cmp.Comparer(sameList)) {
-				t.Errorf("%v is %#v, want %#v", want[i], got, want[i+1])
+				t.Errorf("%s: %v is %#v, want %#v", protocol, want[i], got, want[i+1])
 			}
 		}
 		keys := get(t, v, "keys")
 		for key, name := range map[any]string{int64(1): "int", nil: "none", 2.5: "float"} {
 			if got := get(t, keys, key); got != name {
-				t.Errorf("key %v holds %v", key, got)
+				t.Errorf("%s: key %v holds %v", protocol, key, got)
 			}
 		}
 		if get(t, keys, Tuple{int64(1), "a"}) != "tuple" || get(t, keys, []byte("k")) != "bytes" || get(t, keys, true) != "int" {
-			t.Error("tuple, bytes or bool as key")
+			t.Errorf("%s: tuple, bytes or bool as key", protocol)
 		}
-	})
+	}
 }
 
 // sameList takes an empty list for a nil one.
@@ -130,32 +141,32 @@ func sameList(a, b *List) bool {
 }
 
 func TestSharedAndCyclicValues(t *testing.T) {
-	each(t, "shared", func(t *testing.T, v any) {
+	for protocol, v := range load(t, "shared") {
 		if l := v.(*List).Items; l[0] != l[1] || l[0].(*List).Items[0] != "one" {
-			t.Error("one list became two")
+			t.Errorf("%s: one list became two", protocol)
 		}
-	})
-	each(t, "cyclic", func(t *testing.T, v any) {
+	}
+	for protocol, v := range load(t, "cyclic") {
 		if get(t, v, "self") != v {
-			t.Error("the cycle is broken")
+			t.Errorf("%s: the cycle is broken", protocol)
 		}
-	})
+	}
 }
 
 func TestKinOfDict(t *testing.T) {
-	each(t, "kin", func(t *testing.T, v any) {
+	for protocol, v := range load(t, "kin") {
 		l := v.(*List).Items
 		counts, ordered := l[0].(*Dict), l[1].(*Dict)
 		if counts.Class != DefaultDict || counts.Args[0].(Class).Name != "list" || get(t, counts, "a").(*List).Items[0] != int64(1) {
-			t.Errorf("defaultdict: %v", counts)
+			t.Errorf("%s: defaultdict %v", protocol, counts)
 		}
 		if ordered.Class != OrderedDict || strings.Join(ordered.Keys(), "") != "ba" {
-			t.Errorf("OrderedDict: %v", ordered)
+			t.Errorf("%s: OrderedDict %v", protocol, ordered)
 		}
 		if l[2].(Class).Name != "dict" || l[3] != OrderedDict {
-			t.Errorf("classes: %v, %v", l[2], l[3])
+			t.Errorf("%s: classes %v, %v", protocol, l[2], l[3])
 		}
-	})
+	}
 }
 
 func TestArrays(t *testing.T) {
@@ -163,7 +174,7 @@ func TestArrays(t *testing.T) {
 	for i := range grid {
 		grid[i] = float64(i)
 	}
-	each(t, "arrays", func(t *testing.T, v any) {
+	for protocol, v := range load(t, "arrays") {
 		for name, want := range map[string]struct {
 			dtype  ndarray.DType
 			shape  []int
@@ -185,13 +196,13 @@ func TestArrays(t *testing.T) {
 		} {
 			a, ok := get(t, v, name).(*ndarray.Array)
 			if !ok || a.DType != want.dtype || !cmp.Equal(a.Shape, want.shape) || !cmp.Equal(a.Float64s(), want.values) {
-				t.Errorf("%s: %v", name, a)
+				t.Errorf("%s: %s is %v", protocol, name, a)
 			}
 		}
 		if get(t, v, "text") != "größe" {
-			t.Errorf("text: %v", get(t, v, "text"))
+			t.Errorf("%s: text is %v", protocol, get(t, v, "text"))
 		}
-	})
+	}
 }
 
 func TestArraysShareMemoryWithTheInput(t *testing.T) {
@@ -304,11 +315,11 @@ func arrayPickle(build string) string {
 
 // TestBombs: small pickles that unfold into very much when followed carelessly.
 func TestBombs(t *testing.T) {
-	nested := "N" + strings.Repeat("\x85", 1_000_000) + "."
+	nested := "N" + strings.Repeat("\x85", 200_000) + "."
 	if _, err := Load([]byte(nested), Options{}); err != nil {
 		t.Errorf("a deep tuple: %v", err)
 	}
-	asKey := "}N" + strings.Repeat("\x85", 1_000_000) + "Ns."
+	asKey := "}N" + strings.Repeat("\x85", 200_000) + "Ns."
 	if _, err := Load([]byte(asKey), Options{}); err == nil || !strings.Contains(err.Error(), "too deeply") {
 		t.Errorf("a deep key: %v", err)
 	}

@@ -87,8 +87,8 @@ type Dict struct {
 // string: it is for literals in code.
 func NewDict(keysAndValues ...any) *Dict {
 	d := &Dict{}
-	for i := 0; i < len(keysAndValues); i += 2 {
-		d.SetString(keysAndValues[i].(string), keysAndValues[i+1])
+	for ; len(keysAndValues) > 1; keysAndValues = keysAndValues[2:] {
+		d.SetString(keysAndValues[0].(string), keysAndValues[1])
 	}
 	return d
 }

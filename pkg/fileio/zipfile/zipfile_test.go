@@ -16,7 +16,7 @@ import (
 )
 
 var noise = func() []byte {
-	b := make([]byte, 3000)
+	b := make([]byte, 500)
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range b {
 		b[i] = byte(rng.Uint32())
@@ -47,7 +47,7 @@ func foreign(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(name, "/") {
-			if _, err := f.Write(bytes.Repeat([]byte(name), 1000)); err != nil {
+			if _, err := f.Write(bytes.Repeat([]byte(name), 200)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -99,7 +99,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: stored %v at %d", e.Name, ok, offset)
 		}
 	}
-	if a.Find("archive/data/0").Size != 3000 || a.Find("none") != nil {
+	if a.Find("archive/data/0").Size != 500 || a.Find("none") != nil {
 		t.Error("Find")
 	}
 	if _, err := zip.NewReader(bytes.NewReader(b), int64(len(b))); err != nil {
@@ -112,7 +112,7 @@ func TestForeignArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 2 || got["dir/b"] != strings.Repeat("dir/b", 1000) {
+	if len(got) != 2 || got["dir/b"] != strings.Repeat("dir/b", 200) {
 		t.Errorf("%d entries", len(got))
 	}
 }

@@ -121,7 +121,7 @@ func TestOtherFormats(t *testing.T) {
 	zipped := open(t, folder+"/checkpoint.ckpt")
 	old := open(t, folder+"/checkpoint_nonzip.ckpt")
 	checkState(t, old.State, folder, true)
-	if diff := cmp.Diff(zipped, old, cmp.AllowUnexported(State{}, pickle.Dict{})); diff != "" {
+	if diff := cmp.Diff(zipped, old, compare); diff != "" {
 		t.Errorf("zip and older form differ: %s", diff)
 	}
 	bare := open(t, folder+"/state_dict_only.pt")
