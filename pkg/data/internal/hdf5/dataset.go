@@ -100,9 +100,13 @@ func (f *File) checkStorage(id C.hid_t, d *Dataset) error {
 	case C.H5D_COMPACT:
 		return nil
 	case C.H5D_CONTIGUOUS:
-		return f.checkContiguous(uint64(C.H5Dget_offset(id)), declared, stored, d.Shape)
+		offset := uint64(C.H5Dget_offset(id))
+		if err := f.checkContiguous(offset, declared, stored, d.Shape); err != nil || !d.Type.Variable {
+			return err
+		}
+		return f.checkTextLengths(offset, n)
 	case C.H5D_CHUNKED:
-		return checkChunks(plist.id, declared, stored, d)
+		return f.checkChunks(id, plist.id, declared, stored, d)
 	default:
 		return fmt.Errorf("layout %d (such as virtual data sets) is not supported", int(layout))
 	}
@@ -122,8 +126,9 @@ func (f *File) checkContiguous(offset, declared, stored uint64, shape []int) err
 	return nil
 }
 
-// checkChunks looks at the filters and sizes of a chunked data set.
-func checkChunks(plist C.hid_t, declared, stored uint64, d *Dataset) error {
+// checkChunks looks at the filters of a chunked data set, the size of its chunks,
+// and where they are stored.
+func (f *File) checkChunks(id, plist C.hid_t, declared, stored uint64, d *Dataset) error {
 	if declared > harmless && declared/maxExpansion > stored {
 		return fmt.Errorf("declares shape %v (%d bytes) but only %d bytes are stored", d.Shape, declared, stored)
 	}
@@ -132,7 +137,7 @@ func checkChunks(plist C.hid_t, declared, stored uint64, d *Dataset) error {
 	if rank != len(d.Shape) {
 		return fmt.Errorf("has chunks of %d dimensions for a shape of %d", rank, len(d.Shape))
 	}
-	chunk := uint64(d.Type.Size)
+	chunk := uint64(d.Type.stored())
 	for _, dim := range dims[:rank] {
 		if dim == 0 || uint64(dim) > maxChunk || chunk*uint64(dim) > maxChunk {
 			return fmt.Errorf("has chunks of more than %d bytes", maxChunk)
@@ -142,23 +147,43 @@ func checkChunks(plist C.hid_t, declared, stored uint64, d *Dataset) error {
 	if chunk > max(declared, harmless) {
 		return fmt.Errorf("has chunks of %d bytes for %d bytes of values", chunk, declared)
 	}
-	return checkFilters(plist)
+	filters, err := filtersOf(plist)
+	if err != nil {
+		return err
+	}
+	check := C.or_chunk_check{file_size: C.uint64_t(f.size), smallest: C.uint64_t(chunk), largest: C.uint64_t(chunk)}
+	if len(filters) > 0 {
+		check.smallest, check.largest = 1, C.uint64_t(chunk+chunk/256+128) // incompressible data grows a little
+	}
+	if slices.Contains(filters, C.H5Z_FILTER_FLETCHER32) {
+		check.smallest = 5 // the library crashes where the checksum's 4 bytes are missing
+	}
+	if C.or_chunks(id, &check) < 0 {
+		return failure("going through the chunks")
+	}
+	if check.bad != 0 {
+		return fmt.Errorf("has a chunk of %d bytes at byte %d, which cannot be: it unpacks to %d bytes",
+			uint64(check.bad_size), uint64(check.bad_at), chunk)
+	}
+	return nil
 }
 
-// checkFilters allows only the filters that the library brings itself and that
-// have no history of damage by hostile files.
-func checkFilters(plist C.hid_t) error {
+// filtersOf lists the filters and allows only those that the library brings
+// itself and that have no history of damage by hostile files.
+func filtersOf(plist C.hid_t) ([]int, error) {
+	var filters []int
 	for i := range max(0, int(C.H5Pget_nfilters(plist))) {
 		var flags, config C.uint
 		var n C.size_t
-		id := C.H5Pget_filter2(plist, C.uint(i), &flags, &n, nil, 0, nil, &config)
+		id := int(C.H5Pget_filter2(plist, C.uint(i), &flags, &n, nil, 0, nil, &config))
 		switch id {
 		case C.H5Z_FILTER_DEFLATE, C.H5Z_FILTER_SHUFFLE, C.H5Z_FILTER_FLETCHER32:
+			filters = append(filters, id)
 		default:
-			return fmt.Errorf("uses filter %d; only gzip, shuffle and fletcher32 are supported (h5repack converts)", int(id))
+			return nil, fmt.Errorf("uses filter %d; only gzip, shuffle and fletcher32 are supported (h5repack converts)", id)
 		}
 	}
-	return nil
+	return filters, nil
 }
 
 // Read reads all values of a data set in C order, converted to T. Conversions
@@ -211,12 +236,19 @@ func (d *Dataset) readInto(start, shape []int, want ndarray.DType, to unsafe.Poi
 		if memory.id != C.H5S_ALL {
 			defer memory.free()
 		}
+		unsigned := want == ndarray.Int64 && d.Type == Type{Class: Integer, Size: 8}
+		if unsigned {
+			want = ndarray.Uint64 // the library would clamp large values without a word
+		}
 		native, err := memoryType(want)
 		if err != nil {
 			return err
 		}
 		if C.H5Dread(id, native, memory.id, space.id, C.H5P_DEFAULT, to) < 0 {
 			return failure("reading")
+		}
+		if unsigned && slices.Min(unsafe.Slice((*int64)(to), n)) < 0 {
+			return errors.New("holds integers of 2^63 and above")
 		}
 		return nil
 	})

@@ -58,6 +58,15 @@ func describeType(id C.hid_t) Type {
 	return t
 }
 
+// stored is the size of a value in the file; that of a string of variable length
+// is larger than its pointer in memory.
+func (t Type) stored() int {
+	if t.Variable {
+		return textElement
+	}
+	return t.Size
+}
+
 // DType is the array type that holds the values without loss (quadruple
 // precision becomes float64); ndarray.Invalid for strings and unsupported types.
 func (t Type) DType() ndarray.DType {
@@ -156,8 +165,9 @@ func checkConversion(stored Type, want ndarray.DType) error {
 	if stored.Class == Float {
 		return fmt.Errorf("holds floats, which %v would cut off", want)
 	}
+	unsigned := want == ndarray.Int64 && stored.Size == 8 // the values are looked at
 	widened := want.Size() > stored.Size && want != ndarray.Uint8
-	if widened || stored.DType() == want || stored.Class == Boolean && stored.Size <= want.Size() {
+	if unsigned || widened || stored.DType() == want || stored.Class == Boolean && stored.Size <= want.Size() {
 		return nil
 	}
 	sign := "unsigned"

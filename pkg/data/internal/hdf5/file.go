@@ -43,7 +43,8 @@ type File struct {
 	id   C.hid_t
 }
 
-// Open opens a file for reading after its superblock was compared with its size.
+// Open opens a file for reading after its superblock was compared with its size and
+// its global heaps were checked.
 func Open(path string) (*File, error) {
 	size, err := precheck(path)
 	if err != nil {
@@ -69,7 +70,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// precheck compares the superblock with the file's size, which it returns.
+// precheck looks at the file without the library and returns its size.
 func precheck(path string) (size int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -83,7 +84,10 @@ func precheck(path string) (size int64, err error) {
 	if !info.Mode().IsRegular() {
 		return 0, errors.New("not a regular file")
 	}
-	return info.Size(), checkSuperblock(file, info.Size())
+	if err := checkSuperblock(file, info.Size()); err != nil {
+		return 0, err
+	}
+	return info.Size(), checkGlobalHeaps(file, info.Size())
 }
 
 // readAccess is the access list for reading: the plain file driver whatever the

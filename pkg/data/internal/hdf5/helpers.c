@@ -91,3 +91,18 @@ void or_names_free(or_names *names) {
     free(names->items);
     *names = (or_names){NULL, 0, 0};
 }
+
+static int check_chunk(const hsize_t *offset, unsigned filter_mask, haddr_t addr, hsize_t size, void *data) {
+    (void)offset;
+    (void)filter_mask;
+    or_chunk_check *c = data;
+    if (size >= c->smallest && size <= c->largest && addr <= c->file_size && size <= c->file_size - addr) return 0;
+    c->bad = 1;
+    c->bad_at = addr;
+    c->bad_size = size;
+    return 1; /* ends the walk */
+}
+
+int or_chunks(hid_t dataset, or_chunk_check *check) {
+    return H5Dchunk_iter(dataset, H5P_DEFAULT, check_chunk, check);
+}

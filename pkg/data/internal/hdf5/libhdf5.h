@@ -52,6 +52,7 @@ typedef struct {
 
 typedef herr_t (*H5L_iterate2_t)(hid_t group, const char *name, const H5L_info2_t *info, void *data);
 typedef herr_t (*H5A_operator2_t)(hid_t object, const char *name, const void *info, void *data);
+typedef int (*H5D_chunk_iter_op_t)(const hsize_t *offset, unsigned filter_mask, haddr_t addr, hsize_t size, void *data);
 typedef herr_t (*H5E_walk2_t)(unsigned n, const H5E_error2_t *error, void *data);
 
 herr_t H5open(void);
@@ -83,6 +84,7 @@ hid_t H5Dget_space(hid_t dataset);
 hid_t H5Dget_create_plist(hid_t dataset);
 hsize_t H5Dget_storage_size(hid_t dataset);
 haddr_t H5Dget_offset(hid_t dataset);
+herr_t H5Dchunk_iter(hid_t dataset, hid_t dxpl, H5D_chunk_iter_op_t func, void *data);
 herr_t H5Dread(hid_t dataset, hid_t type, hid_t memory, hid_t space, hid_t dxpl, void *buffer);
 herr_t H5Dwrite(hid_t dataset, hid_t type, hid_t memory, hid_t space, hid_t dxpl, const void *buffer);
 hid_t H5Dcreate2(hid_t location, const char *name, hid_t type, hid_t space, hid_t lcpl, hid_t dcpl, hid_t dapl);
@@ -162,5 +164,13 @@ typedef struct {
 int or_links(hid_t group, or_names *names, size_t limit);
 int or_attributes(hid_t object, or_names *names, size_t limit);
 void or_names_free(or_names *names);
+
+typedef struct {
+    uint64_t file_size, smallest, largest; /* bounds of a stored chunk */
+    uint64_t bad_at, bad_size;             /* the first chunk outside of them */
+    int bad;
+} or_chunk_check;
+/* or_chunks compares where all stored chunks lie, and their sizes, with the bounds. */
+int or_chunks(hid_t dataset, or_chunk_check *check);
 
 #endif

@@ -8,9 +8,13 @@ package hdf5
 import "C"
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"unsafe"
 
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -64,7 +68,9 @@ func (d *Dataset) Strings() ([]string, error) {
 	}
 	var values []string
 	err = d.open(func(id C.hid_t, stored, space handle) error {
-		if d.Type.Variable {
+		// Many elements may share one long text. (The library crashes when it is
+		// asked for the size of a scalar.)
+		if d.Type.Variable && n > 1 {
 			var size C.hsize_t
 			if C.H5Dvlen_get_buf_size(id, stored.id, space.id, &size) < 0 {
 				return failure("measuring the strings")
@@ -88,6 +94,34 @@ func checkText(t Type, n int) error {
 	}
 	if t.Size <= 0 || n > maxText/t.Size {
 		return fmt.Errorf("holds %d strings of %d bytes", n, t.Size)
+	}
+	return nil
+}
+
+// textElement is the size of a string of variable length as it is stored: its
+// length in 4 bytes, then where its bytes are in the global heap.
+const textElement = 16
+
+// checkTextLengths reads the lengths of contiguous strings, since the library
+// takes memory for what they claim before it looks for the text.
+func (f *File) checkTextLengths(offset uint64, n int) (err error) {
+	if offset == uint64(C.OR_HADDR_UNDEF) {
+		return nil
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	elements := bufio.NewReader(io.NewSectionReader(file, int64(offset), int64(n)*textElement))
+	element := make([]byte, textElement)
+	for i := range n {
+		if _, err := io.ReadFull(elements, element); err != nil {
+			return fmt.Errorf("string %d lies beyond the file's end", i)
+		}
+		if length := binary.LittleEndian.Uint32(element); int64(length) > min(f.size, maxText) {
+			return fmt.Errorf("string %d declares %d bytes", i, length)
+		}
 	}
 	return nil
 }
