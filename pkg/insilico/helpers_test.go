@@ -44,7 +44,7 @@ func recordedModel(t *testing.T) *models.CoreReadout {
 	return m
 }
 
-func node(t *testing.T, text string) *config.Node {
+func node(t testing.TB, text string) *config.Node {
 	t.Helper()
 	n, err := config.FromYAML("mei.yaml", []byte(text))
 	if err != nil {
@@ -54,7 +54,7 @@ func node(t *testing.T, text string) *config.Node {
 }
 
 // defaultNode is configs/mei/default.yaml with the values of some keys replaced.
-func defaultNode(t *testing.T, changes string) *config.Node {
+func defaultNode(t testing.TB, changes string) *config.Node {
 	t.Helper()
 	text, err := configs.FS.ReadFile("mei/default.yaml")
 	if err != nil {
@@ -77,7 +77,7 @@ func defaultNode(t *testing.T, changes string) *config.Node {
 	return n
 }
 
-func settings(t *testing.T, changes string) *Settings {
+func settings(t testing.TB, changes string) *Settings {
 	t.Helper()
 	s, err := FromConfig(defaultNode(t, changes))
 	if err != nil {
