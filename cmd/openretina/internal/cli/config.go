@@ -15,7 +15,13 @@ import (
 const appName = "openretina"
 
 // configFlags say which config is meant; train, eval and config share them.
-type configFlags struct{ config.Flags }
+type configFlags struct {
+	config.Flags
+	// cacheDefault gives ${oc.env:OPENRETINA_CACHE_DIRECTORY} the folder for
+	// downloads where the variable is not set: commands that use the config need
+	// it, one that shows the config must not invent it.
+	cacheDefault bool
+}
 
 func (c *configFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Config, "config", "", "config: a file, whose directory replaces the built-in tree, or a name in the tree")
@@ -49,6 +55,11 @@ func (c *configFlags) compose(f *Factory, overrides []string) (*config.Config, e
 	}
 	options.Overrides = overrides
 	options.Env = os.LookupEnv
+	if c.cacheDefault {
+		if options.Env, err = f.envWithCache(); err != nil {
+			return nil, err
+		}
+	}
 	options.Now = time.Now()
 	options.AppName = appName
 	options.Warn = func(text string) { f.Log.Warn(text) }

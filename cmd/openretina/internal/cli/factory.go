@@ -77,6 +77,20 @@ func (f *Factory) Hub() (*hub.Client, error) {
 	})
 }
 
+// envWithCache is the environment with the folder for downloads always set.
+func (f *Factory) envWithCache() (func(string) (string, bool), error) {
+	client, err := f.Hub()
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) (string, bool) {
+		if name == hub.EnvCacheDir {
+			return client.CacheDir, true
+		}
+		return os.LookupEnv(name)
+	}, nil
+}
+
 func (f *Factory) debug() bool {
 	on, _ := f.flags.GetBool("debug")
 	return on

@@ -126,3 +126,13 @@ func (l *lockedWriter) draw(text string) {
 	l.line = text != ""
 	_, _ = io.WriteString(l.w, clearLine+text)
 }
+
+// end leaves the line of progress as it stands and goes to the next one.
+func (l *lockedWriter) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.line {
+		l.line = false
+		_, _ = io.WriteString(l.w, "\n")
+	}
+}

@@ -12,6 +12,7 @@ import (
 const (
 	barEvery  = 100 * time.Millisecond // how often a bar is drawn
 	lineEvery = 5 * time.Second        // how often a line is written where no terminal is
+	brief     = time.Second            // work that took less needs no words
 	barWidth  = 24
 )
 
@@ -55,7 +56,7 @@ func (s *IOStreams) progressOutput(mode string) (every time.Duration, show func(
 		return barEvery, func(text string, last bool) {
 			terminal.draw(cut(text, s.Width()-1))
 			if last {
-				terminal.draw("")
+				terminal.end()
 			}
 		}
 	}
@@ -84,10 +85,12 @@ func (p *Progress) Note(text string) { p.note = text }
 
 // Close ends the progress.
 func (p *Progress) Close() {
-	if p.started.IsZero() {
+	now := p.now()
+	if p.started.IsZero() || now.Sub(p.started) < brief {
+		p.show("", true)
 		return
 	}
-	p.show(p.text(p.now()), true)
+	p.show(p.text(now), true)
 }
 
 // text is one line: label, share, counts, rate, time left.

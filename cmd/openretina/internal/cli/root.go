@@ -42,6 +42,8 @@ func newCmdRoot(f *Factory) *cobra.Command {
 	addSettingFlags(f.flags)
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(
+		newCmdTrain(f, nil),
+		newCmdPredict(f, nil),
 		newCmdConfig(f, nil),
 		newCmdModels(f, nil),
 		newCmdDownload(f, nil),
