@@ -30,7 +30,7 @@ func checkGlobalHeaps(r io.ReaderAt, size int64) error {
 		return nil
 	}
 	overlap := len(heapSignature) - 1
-	block := make([]byte, scanBlock+overlap)
+	block := make([]byte, min(scanBlock+int64(overlap), size))
 	for at := int64(0); at < size; at += scanBlock {
 		n, err := r.ReadAt(block, at)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -68,18 +68,18 @@ func checkCollection(r io.ReaderAt, at, size int64) error {
 		if _, err := r.ReadAt(header, at); err != nil {
 			return errors.New("it is cut off")
 		}
-		index, bytes := binary.LittleEndian.Uint16(header), binary.LittleEndian.Uint64(header[8:])
-		if bytes > uint64(end-at) {
-			return fmt.Errorf("object %d declares %d bytes", index, bytes)
+		index, length := binary.LittleEndian.Uint16(header), binary.LittleEndian.Uint64(header[8:])
+		if length > uint64(end-at) {
+			return fmt.Errorf("object %d declares %d bytes", index, length)
 		}
 		if index == 0 { // free space: its size counts the header
-			if bytes < heapObject {
-				return fmt.Errorf("free space of %d bytes", bytes)
+			if length < heapObject {
+				return fmt.Errorf("free space of %d bytes", length)
 			}
-			at += int64(bytes)
+			at += int64(length)
 			continue
 		}
-		at += heapObject + int64(bytes+7)/8*8
+		at += heapObject + int64(length+7)/8*8
 	}
 	return nil
 }
