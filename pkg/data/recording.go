@@ -136,7 +136,7 @@ func (s *Source) assemble(ctx context.Context, found *stimuli, recordings []*rec
 			d.Info.InputShape = shape
 		} else if shape != d.Info.InputShape {
 			return nil, fmt.Errorf("session %s has movies of %v (channels, height, width), session %s of %v; "+
-				"all sessions of a model need the same", r.session, shape, recordings[0].session, d.Info.InputShape)
+				"all sessions of a model need the same", r.session, shape, d.Sessions[0].Name, d.Info.InputShape)
 		}
 		if err := stats.add(r.session, m); err != nil {
 			return nil, err
