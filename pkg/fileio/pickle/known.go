@@ -334,9 +334,11 @@ func ucs4(data []byte, bigEndian bool) (string, error) {
 	return text.String(), nil
 }
 
-// fromBuffer takes (data, dtype, shape, order), as protocol 5 writes arrays.
+// fromBuffer takes (data, dtype, shape, order), as protocol 5 writes arrays, or with
+// order "K" also the order of the axes in memory.
 func fromBuffer(args Tuple) (any, error) {
-	if len(args) != 4 {
+	const least, most = 4, 5
+	if len(args) < least || len(args) > most {
 		return refuseItems()
 	}
 	kind, ok := args[1].(*dtype)
@@ -347,5 +349,32 @@ func fromBuffer(args Tuple) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kind.array(shape, args[3] == "F", rawBytes(args[0]))
+	a, err := kind.array(shape, args[3] == "F", rawBytes(args[0]))
+	if err != nil || len(args) < most || args[4] == nil {
+		return a, err
+	}
+	axes, err := ints(args[4])
+	if err != nil {
+		return nil, err
+	}
+	return transpose(a, axes)
+}
+
+// transpose reorders the axes of an array.
+func transpose(a *ndarray.Array, axes []int) (*ndarray.Array, error) {
+	strides := layout.CStrides(a.Shape)
+	shape, steps := make([]int, len(axes)), make([]int, len(axes))
+	seen := map[int]bool{}
+	for i, axis := range axes {
+		if axis < 0 || axis >= len(a.Shape) || seen[axis] || len(axes) != len(a.Shape) {
+			return nil, errors.New("damaged: axes of an array")
+		}
+		seen[axis] = true
+		shape[i], steps[i] = a.Shape[axis], strides[axis]
+	}
+	if a.DType == ndarray.Invalid {
+		return &ndarray.Array{Shape: shape}, nil
+	}
+	data, err := layout.Gather(a.Data, a.DType.Size(), 0, shape, steps)
+	return &ndarray.Array{DType: a.DType, Shape: shape, Data: data}, err
 }

@@ -190,9 +190,12 @@ func TestArrays(t *testing.T) {
 			"empty":       {ndarray.Float64, []int{0, 3}, []float64{}},
 			"int64":       {ndarray.Int64, []int{}, []float64{-5}},
 			"view":        {ndarray.Float32, []int{3, 2}, []float64{0, 2, 4, 6, 8, 10}},
-			"texts":       {ndarray.Invalid, []int{2}, []float64{}},
-			"objects":     {ndarray.Invalid, []int{2}, []float64{}},
-			"record":      {ndarray.Invalid, []int{2}, []float64{}},
+			"permuted": {ndarray.Float32, []int{2, 4, 3}, []float64{
+				0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11, 12, 16, 20, 13, 17, 21, 14, 18, 22, 15, 19, 23,
+			}},
+			"texts":   {ndarray.Invalid, []int{2}, []float64{}},
+			"objects": {ndarray.Invalid, []int{2}, []float64{}},
+			"record":  {ndarray.Invalid, []int{2}, []float64{}},
 		} {
 			a, ok := get(t, v, name).(*ndarray.Array)
 			if !ok || a.DType != want.dtype || !cmp.Equal(a.Shape, want.shape) || !cmp.Equal(a.Float64s(), want.values) {

@@ -31,6 +31,7 @@ values = {
         "scalar": np.float32(2.5), "zero-d": np.array(7), "bool": np.array([True, False]), "empty": np.zeros((0, 3)),
         "text": np.str_("größe"), "texts": np.array(["a", "bc"]), "objects": np.array([{}, None]),
         "record": np.zeros(2, [("x", "f4")]), "int64": np.int64(-5), "view": grid[:, ::2],
+        "permuted": np.arange(24, dtype="f4").reshape(2, 3, 4).transpose(0, 2, 1),
     },
 }
 files = {}
