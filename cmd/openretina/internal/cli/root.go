@@ -44,6 +44,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 	root.AddCommand(
 		newCmdTrain(f, nil),
 		newCmdPredict(f, nil),
+		newCmdMEI(f, nil),
 		newCmdConfig(f, nil),
 		newCmdModels(f, nil),
 		newCmdDownload(f, nil),
