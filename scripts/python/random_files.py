@@ -4,7 +4,8 @@
 
 DIRECTORY/manifest.json lists, for each array of each file, its NumPy type, its shape
 and the SHA-256 of its elements in C order, little endian. The Go readers must find the
-same (pkg/torch/checkpoint, where OPENRETINA_PYTHON is set).
+same (pkg/torch/checkpoint, where OPENRETINA_PYTHON is set). Files *.value are pickles
+of plain values; the manifest has a text of each.
 """
 
 import hashlib
@@ -59,6 +60,44 @@ def random_tensor(rng):
     return tensor
 
 
+def random_value(rng, depth=0):
+    """A value of Python's own types, with a list that occurs twice now and then."""
+    if depth > 4 or rng.random() < 0.4:
+        return rng.choice([
+            None, True, False, rng.randint(-300, 300), rng.randint(-(2**70), 2**70), rng.randint(-(2**33), 2**33), rng.random() * 10 ** rng.randint(-300, 300),
+            rng.randbytes(rng.choice([0, 3, 300])), "".join(chr(rng.choice([10, 39, 92, 65, 255, 8364, 128512])) for _ in range(rng.choice([0, 4, 100]))),
+        ])
+    items = [random_value(rng, depth + 1) for _ in range(rng.choice([0, 1, 2, 3, 4, 20]))]
+    kind = rng.randrange(5)
+    if kind == 0:
+        return items
+    if kind == 1:
+        return tuple(items)
+    if kind == 2:
+        return {f"k{i}": v for i, v in enumerate(items)}
+    if kind == 3:
+        return {rng.choice([i, float(i) + 0.5, (i, "t"), b"%d" % i]): v for i, v in enumerate(items)}
+    return [items, items]
+
+
+def text(value):
+    """A text that is equal for equal values only."""
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, int):
+        return f"i{value}"
+    if isinstance(value, float):
+        return "f" + np.float64(value).tobytes().hex()
+    if isinstance(value, str):
+        return "s" + value.encode().hex()
+    if isinstance(value, bytes):
+        return "b" + value.hex()
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{text(k)}:{text(v)}" for k, v in value.items()) + "}"
+    start, end = "()" if isinstance(value, tuple) else "[]"
+    return start + ",".join(map(text, value)) + end
+
+
 def describe(array):
     plain = np.asarray(array, order="C").astype(array.dtype.newbyteorder("<"))
     return {"dtype": array.dtype.newbyteorder("=").name, "shape": list(array.shape), "sha256": hashlib.sha256(plain.tobytes()).hexdigest()}
@@ -81,6 +120,10 @@ def main(directory, seed, count):
         path = directory / f"{i}.pickle"
         path.write_bytes(pickle.dumps(arrays, protocol=rng.randint(0, 5)))
         files.append({"file": path.name, "arrays": {k: describe(v) for k, v in arrays.items()}})
+        value = random_value(rng)
+        path = directory / f"{i}.value"
+        path.write_bytes(pickle.dumps(value, protocol=rng.randint(0, 5)))
+        files.append({"file": path.name, "arrays": {}, "value": text(value)})
         tensors = {f"t{j}": random_tensor(rng) for j in range(rng.randint(1, 4))}
         tensors["again"] = tensors["t0"]
         path = directory / f"{i}.pt"

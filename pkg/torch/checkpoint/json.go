@@ -56,7 +56,10 @@ func WriteHyperParameters(path string, params *pickle.Dict) error {
 
 // DecodeHyperParameters reads JSON as a plain tree: the order of keys is kept, and
 // numbers without point and exponent are int64.
-func DecodeHyperParameters(text []byte) (*pickle.Dict, error) {
+func DecodeHyperParameters(text []byte) (*pickle.Dict, error) { return parseJSON(text) }
+
+// parseJSON reads one JSON object whose keys differ.
+func parseJSON(text []byte) (*pickle.Dict, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	v, err := decodeJSON(decoder, 0)
@@ -66,11 +69,11 @@ func DecodeHyperParameters(text []byte) (*pickle.Dict, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one JSON value")
 	}
-	params, ok := v.(*pickle.Dict)
+	object, ok := v.(*pickle.Dict)
 	if !ok {
-		return nil, errors.New("hyperparameters are not a JSON object")
+		return nil, errors.New("not a JSON object")
 	}
-	return params, nil
+	return object, nil
 }
 
 func decodeJSON(decoder *json.Decoder, depth int) (any, error) {

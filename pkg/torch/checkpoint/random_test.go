@@ -2,13 +2,16 @@ package checkpoint
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
@@ -41,11 +44,16 @@ func TestRandomFiles(t *testing.T) {
 			Shape  []int
 			SHA256 string
 		}
+		Value string
 	}
 	if err := json.Unmarshal(text, &files); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
+		if f.Value != "" {
+			checkValue(t, filepath.Join(dir, f.File), f.Value)
+			continue
+		}
 		arrays, err := readAny(filepath.Join(dir, f.File))
 		if err != nil || len(arrays) != len(f.Arrays) {
 			t.Errorf("%s: %d arrays of %d: %v", f.File, len(arrays), len(f.Arrays), err)
@@ -60,6 +68,65 @@ func TestRandomFiles(t *testing.T) {
 		}
 	}
 	t.Logf("%d files", len(files))
+}
+
+// checkValue compares a pickle of plain values, and what is read after it was written
+// here, with the text that the script has for it.
+func checkValue(t *testing.T, path, want string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := pickle.Load(data, pickle.Options{})
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+		return
+	}
+	if got := text(v); got != want {
+		t.Errorf("%s: %s, want %s", path, got, want)
+	}
+	again, err := pickle.Marshal(v, nil)
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+		return
+	}
+	if v, err = pickle.Load(again, pickle.Options{}); err != nil || text(v) != want {
+		t.Errorf("%s, written again: %v", path, err)
+	}
+}
+
+// text is the script's text of a value.
+func text(v any) string {
+	join := func(items []any) string {
+		parts := make([]string, len(items))
+		for i, item := range items {
+			parts[i] = text(item)
+		}
+		return strings.Join(parts, ",")
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return pythonText(v)
+	case float64:
+		return fmt.Sprintf("f%x", binary.LittleEndian.AppendUint64(nil, math.Float64bits(v)))
+	case string:
+		return fmt.Sprintf("s%x", v)
+	case []byte:
+		return fmt.Sprintf("b%x", v)
+	case pickle.Tuple:
+		return "(" + join(v) + ")"
+	case *pickle.List:
+		return "[" + join(v.Items) + "]"
+	case *pickle.Dict:
+		parts := make([]string, v.Len())
+		for i := range parts {
+			key, value := v.At(i)
+			parts[i] = text(key) + ":" + text(value)
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	return fmt.Sprintf("i%v", v)
 }
 
 // readAny reads all arrays of a file by its suffix.

@@ -83,7 +83,7 @@ func readSafetensors(r io.ReaderAt, size int64) (*Checkpoint, error) {
 }
 
 func parseHeader(text []byte) ([]span, error) {
-	header, err := DecodeHyperParameters(text)
+	header, err := parseJSON(text)
 	if err != nil {
 		return nil, err
 	}

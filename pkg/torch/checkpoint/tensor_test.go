@@ -38,3 +38,15 @@ func TestTensorKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestBigEndian(t *testing.T) {
+	const one = "\x3f\x80\x00\x00"
+	program := stateOf(tensor("FloatStorage", 2, 0, "K\x02", "K\x01"))
+	c, err := read(archive(t, "a/data.pkl", program, "a/byteorder", "big", "a/data/0", one+one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, _ := c.State.Get("w"); !cmp.Equal(w.Float64s(), []float64{1, 1}) {
+		t.Errorf("read %v", w.Float64s())
+	}
+}
