@@ -244,6 +244,9 @@ func mergeDefaults(repo *repository, list []resultItem) (*Node, error) {
 				return nil, newError(classComposition, "In '%s': Overriding hydra.searchpath is only supported from the primary config", item.configPath).at(n)
 			}
 		}
+		if err := checkHydraKeys(root, content); err != nil {
+			return nil, composing(item.configPath, err)
+		}
 		if err := mergeInto(root, content, false); err != nil {
 			return nil, composing(item.configPath, err)
 		}

@@ -62,8 +62,12 @@ func mergeMaps(dst, src *Node, structMode bool) error {
 func unknownKey(class string, n *Node, key string) *Error {
 	e := newError(class, "Key '%s' is not in struct", key)
 	e.Key = key
-	if p := n.Path(); p != "" {
-		e.Key = p + "." + key
+	path := n.Path()
+	if t := hydraTypes[path]; t != "" {
+		e.Message = "Key '" + key + "' not in '" + t + "'"
+	}
+	if path != "" {
+		e.Key = path + "." + key
 	}
 	e.Hint = didYouMean(key, n.Keys())
 	return e

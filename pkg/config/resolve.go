@@ -20,8 +20,8 @@ type environment struct {
 // Limits of one resolution, so that interpolations that multiply end with an
 // error.
 const (
-	maxEvaluations = 1 << 20
-	maxTextBytes   = 16 << 20
+	maxEvaluations = 1 << 18
+	maxTextBytes   = 16 << 20 // of all texts that interpolations make
 	maxEvalDepth   = 500
 )
 
@@ -29,19 +29,22 @@ const (
 type evaluation struct {
 	env    *environment
 	active map[*Node]bool // nodes whose interpolation is being resolved
-	count  int
+	spent  *spending
 	depth  int
 	// parent is the container of the interpolation being resolved, node the
 	// interpolation itself.
 	parent, node *Node
 }
 
+// spending counts against the limits; all evaluations of a pass share it.
+type spending struct{ steps, bytes int }
+
 func newEvaluation(n *Node) *evaluation {
 	env := n.root().env
 	if env == nil {
 		env = &environment{}
 	}
-	return &evaluation{env: env, active: map[*Node]bool{}}
+	return &evaluation{env: env, active: map[*Node]bool{}, spent: &spending{}}
 }
 
 // Resolve gives a copy of the tree below the node with every interpolation
@@ -68,8 +71,8 @@ func (n *Node) Resolve() (*Node, error) {
 }
 
 func (ev *evaluation) spend(n *Node) error {
-	ev.count++
-	if ev.count > maxEvaluations {
+	ev.spent.steps++
+	if ev.spent.steps > maxEvaluations {
 		return newError(classInterpolation, "resolving takes more than %d steps", maxEvaluations).at(n)
 	}
 	return nil
@@ -145,7 +148,6 @@ func (ev *evaluation) interpolate(n *Node) (*Node, error) {
 	ev.active[n] = true
 	result, err := e.eval(inner)
 	delete(ev.active, n)
-	ev.count = inner.count
 	if err != nil {
 		return nil, asInterpolationError(err)
 	}
@@ -200,9 +202,8 @@ func (j joined) eval(ev *evaluation) (*Node, error) {
 				return nil, err
 			}
 		}
-		b.WriteString(pyNode(text))
-		if b.Len() > maxTextBytes {
-			return nil, newError(classInterpolation, "the text grows beyond %d bytes", maxTextBytes)
+		if err := ev.write(&b, pyNode(text)); err != nil {
+			return nil, err
 		}
 	}
 	return newScalar(b.String(), Origin{}), nil
@@ -211,8 +212,18 @@ func (j joined) eval(ev *evaluation) (*Node, error) {
 // copyResolvedQuietly bounds the size of a container that is printed into a text.
 // Python prints interpolations inside as they stand.
 func (ev *evaluation) copyResolvedQuietly(n *Node) (*Node, error) {
-	ev.count += n.size()
+	ev.spent.steps += n.size()
 	return n, ev.spend(n)
+}
+
+// write adds to a text within the limit.
+func (ev *evaluation) write(b *strings.Builder, s string) error {
+	ev.spent.bytes += len(s)
+	if ev.spent.bytes > maxTextBytes {
+		return newError(classInterpolation, "the texts grow beyond %d bytes", maxTextBytes)
+	}
+	b.WriteString(s)
+	return nil
 }
 
 func (n *Node) size() int {
@@ -287,9 +298,8 @@ func (ev *evaluation) pathText(p pathExpr) (string, error) {
 				"thus should return a string, but instead returned `%s` of type `<class '%s'>`: %s",
 				pyNode(n), pyNodeType(n), p.sources[i])
 		}
-		b.WriteString(s)
-		if b.Len() > maxTextBytes {
-			return "", newError(classInterpolation, "the path grows beyond %d bytes", maxTextBytes)
+		if err := ev.write(&b, s); err != nil {
+			return "", err
 		}
 	}
 	return b.String(), nil

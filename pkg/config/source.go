@@ -1,7 +1,6 @@
 package config
 
 import (
-	"embed"
 	"errors"
 	"io/fs"
 	"path"
@@ -9,11 +8,6 @@ import (
 	"slices"
 	"strings"
 )
-
-// hydraFiles is Hydra's own config: the hydra node and the groups below it.
-//
-//go:embed hydra
-var hydraFiles embed.FS
 
 // repository finds configs in the entries of the search path, the first of which
 // wins, and keeps what it has read.

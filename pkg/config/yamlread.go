@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -13,7 +15,7 @@ import (
 // values; the limits stop aliases that multiply and nesting that exhausts memory.
 const (
 	maxYAMLBytes = 16 << 20
-	maxYAMLNodes = 1 << 20
+	maxYAMLNodes = 1 << 18
 	maxYAMLDepth = 200
 )
 
@@ -42,12 +44,12 @@ func readYAML(name string, data []byte) (*Node, error) {
 		if errors.Is(err, io.EOF) {
 			return newScalar(nil, Origin{File: name}), nil
 		}
-		return nil, yamlError(name, err)
+		return nil, yamlError(name, data, err)
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		if err != nil {
-			return nil, yamlError(name, err)
+			return nil, yamlError(name, data, err)
 		}
 		return nil, &Error{Class: classParser, Origin: Origin{File: name, Line: second.Line},
 			Message: "expected a single document in the stream"}
@@ -63,9 +65,24 @@ func readYAML(name string, data []byte) (*Node, error) {
 	return n, nil
 }
 
-func yamlError(name string, err error) error {
-	return &Error{Class: classParser, Origin: Origin{File: name},
-		Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
+
+// yamlError gives an error of the YAML library its place. The library counts lines
+// from zero in the errors of its parser.
+func yamlError(name string, data []byte, err error) error {
+	e := &Error{Class: classParser, Origin: Origin{File: name}, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := yamlErrorLine.FindStringSubmatch(e.Message); m != nil {
+		e.Origin.Line, _ = strconv.Atoi(m[1])
+		e.Message = e.Message[len(m[0]):]
+	}
+	if strings.HasPrefix(e.Message, "did not find expected") {
+		e.Origin.Line++
+	}
+	lines := bytes.Split(data, []byte("\n"))
+	if i := e.Origin.Line - 1; i >= 0 && i < len(lines) && bytes.Contains(lines[i], []byte(missingText)) {
+		e.Hint = "in {} and [], write '" + missingText + "' with quotes"
+	}
+	return e
 }
 
 // yamlReader turns the nodes of the YAML library into ours.
@@ -95,9 +112,13 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 	case yaml.AliasNode:
 		// An anchor that contains its own alias ends at the depth limit.
 		return r.node(y.Alias, depth+1, flow)
-	case yaml.SequenceNode:
-		return r.list(y, depth, flow)
-	case yaml.MappingNode:
+	case yaml.SequenceNode, yaml.MappingNode:
+		if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!seq" && y.Tag != "!!map" {
+			return nil, r.refuse(y, classConstructor, "a list or mapping does not fit its tag %s", y.Tag)
+		}
+		if y.Kind == yaml.SequenceNode {
+			return r.list(y, depth, flow)
+		}
 		return r.mapping(y, depth, flow)
 	}
 	v, err := r.scalar(y, flow)
@@ -223,6 +244,9 @@ func (r *yamlReader) scalar(y *yaml.Node, flow bool) (any, error) {
 	if flow && y.Value != "" && (y.Value[0] == '?' || y.Value[0] == ':') {
 		e := r.refuse(y, classParser, "expected the node content, but found '%c'", y.Value[0])
 		return nil, e.hint("in {} and [], write '%s' with quotes", y.Value)
+	}
+	if y.Value == "<<" {
+		return nil, r.refuse(y, classConstructor, "'<<' is no value").hint("write it with quotes")
 	}
 	return plainScalar(y.Value), nil
 }

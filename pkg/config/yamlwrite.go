@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -110,20 +111,23 @@ func (w *yamlWriter) mapping(n *Node, indent int, in yamlContext) {
 		case i > 0 || in != rootContext:
 			w.newline(indent)
 		}
-		w.key(c.key, indent)
+		if s, ok := c.key.(string); ok && isComplexKey(s) {
+			w.write("? ")
+			w.scalar(s, indent+yamlIndent, false)
+			w.newline(indent)
+			w.write(":")
+			w.node(c, indent, itemContext)
+			continue
+		}
+		w.scalar(c.key, indent+yamlIndent, true)
 		w.write(":")
 		w.node(c, indent, valueContext)
 	}
 }
 
-func (w *yamlWriter) key(key any, indent int) {
-	if s, ok := key.(string); ok && (utf8.RuneCountInString(s) >= longestSimpleKey || s == "" || strings.ContainsAny(s, "\n\u0085\u2028\u2029")) {
-		w.write("? ")
-		w.scalar(s, indent+yamlIndent, false)
-		w.newline(indent)
-		return
-	}
-	w.scalar(key, indent+yamlIndent, true)
+// isComplexKey says whether PyYAML marks the key with "? ".
+func isComplexKey(s string) bool {
+	return s == "" || utf8.RuneCountInString(s) >= longestSimpleKey || strings.ContainsAny(s, "\n\u0085\u2028\u2029")
 }
 
 func (w *yamlWriter) scalar(v any, indent int, isKey bool) {
@@ -207,6 +211,10 @@ func analyseText(s string) textStyles {
 		if r == ' ' && afterBreak || isBreak(r) && i > 0 && runes[i-1] == ' ' || !printable(r) {
 			a.plain, a.single = false, false
 		}
+		if isBreak(r) && r != '\n' {
+			// YAML 1.1 and 1.2 differ on these; escapes read the same in both.
+			a.single = false
+		}
 	}
 	return a
 }
@@ -236,7 +244,7 @@ func readsAsOther(s string) bool {
 // isPythonNumber says whether Python's int() or float() takes the text, which is
 // when OmegaConf quotes it.
 func isPythonNumber(s string) bool {
-	s = strings.TrimSpace(s)
+	s = strings.Map(asciiDigit, strings.TrimSpace(s))
 	if s == "" || len(s) > longestNumber || strings.ContainsAny(s, "xXpPbBoO") {
 		return false
 	}
@@ -252,6 +260,14 @@ func isPythonNumber(s string) bool {
 	}
 	f, err := strconv.ParseFloat(digits, 64)
 	return err == nil || math.IsInf(f, 0)
+}
+
+// asciiDigit replaces the digits of other scripts, which Python reads too.
+func asciiDigit(r rune) rune {
+	if r > unicode.MaxASCII && unicode.IsDigit(r) {
+		return '1'
+	}
+	return r
 }
 
 func underscoresBetweenDigits(s string) bool {
@@ -284,12 +300,12 @@ func (w *yamlWriter) singleQuoted(s []rune, indent int, split bool) {
 		switch {
 		case single && split && w.column > yamlWidth:
 			w.newline(indent)
-		case isBreak(r):
-			if (i == 0 || !isBreak(s[i-1])) && r == '\n' {
+		case r == '\n':
+			if i == 0 || s[i-1] != '\n' {
 				w.b.WriteByte('\n')
 			}
-			w.b.WriteRune(r)
-			if i == len(s)-1 || !isBreak(s[i+1]) {
+			w.b.WriteByte('\n')
+			if i == len(s)-1 || s[i+1] != '\n' {
 				w.b.WriteString(strings.Repeat(" ", indent))
 				w.column = indent
 			}
