@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/fileio/zipfile"
 )
@@ -279,4 +281,30 @@ func TestBadHyperParameters(t *testing.T) {
 	if _, err := EncodeHyperParameters(pickle.NewDict("a", make(chan int))); err == nil {
 		t.Error("a channel has become JSON")
 	}
+}
+
+// TestBitRot flips bits all over a checkpoint: an error, or a bit without meaning
+// (padding, times); never other numbers.
+func TestBitRot(t *testing.T) {
+	b, err := os.ReadFile("testdata/single_cell_spatial_contrast/checkpoint.ckpt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := 0
+	const step = 5 // bytes
+	for i := 0; i < len(b); i += step {
+		b[i] ^= 1 << (i % 8)
+		if got, err := read(b); err == nil {
+			accepted++
+			if !cmp.Equal(want, got, compare) {
+				t.Fatalf("byte %d flipped: other content, no error", i)
+			}
+		}
+		b[i] ^= 1 << (i % 8)
+	}
+	t.Logf("%d of %d flipped bits had no meaning", accepted, len(b)/step)
 }
