@@ -194,16 +194,24 @@ func TestFolderErrors(t *testing.T) {
 		{name: "empty", want: "has no session files", change: func(f folder) { clear(f) }},
 		{name: "no responses", want: "has no session files", change: func(f folder) { f["a.h5"], f["b.hdf5"] = nil, nil }},
 		{name: "two files", want: "two files for session a", change: func(f folder) { f["a.hdf5"] = f["a.h5"] }},
-		{name: "no movie", want: "session a has responses to stimulus movie, but there is neither",
-			change: func(f folder) { delete(f["stimuli"], "movie") }},
+		{
+			name: "no movie", want: "session a has responses to stimulus movie, but there is neither",
+			change: func(f folder) { delete(f["stimuli"], "movie") },
+		},
 		{name: "other movie size", want: "with stimulus_size [1 4 3]", change: func(f folder) { f["stimuli"]["movie"] = []int{1, 60, 4, 4} }},
 		{name: "movie of three dimensions", want: "has shape [60 4 3]", change: func(f folder) { f["stimuli"]["movie"] = []int{60, 4, 3} }},
-		{name: "length", want: "session a, training: the movie has 60 frames but the responses have 61",
-			change: func(f folder) { f["a.h5"]["responses_movie"] = []int{3, 61} }},
-		{name: "test length", want: "session b, test test: the movie has 30 frames but the responses have 29",
-			change: func(f folder) { f["b.hdf5"]["responses_test"] = []int{4, 29}; delete(f["b.hdf5"], "trials/test") }},
-		{name: "neurons", want: "responses_test has 5 neurons, the others 3",
-			change: func(f folder) { f["a.h5"]["responses_test"] = []int{5, 30}; delete(f["a.h5"], "trials/test") }},
+		{
+			name: "length", want: "session a, training: the movie has 60 frames but the responses have 61",
+			change: func(f folder) { f["a.h5"]["responses_movie"] = []int{3, 61} },
+		},
+		{
+			name: "test length", want: "session b, test test: the movie has 30 frames but the responses have 29",
+			change: func(f folder) { f["b.hdf5"]["responses_test"] = []int{4, 29}; delete(f["b.hdf5"], "trials/test") },
+		},
+		{
+			name: "neurons", want: "responses_test has 5 neurons, the others 3",
+			change: func(f folder) { f["a.h5"]["responses_test"] = []int{5, 30}; delete(f["a.h5"], "trials/test") },
+		},
 		{name: "no neurons", want: "responses_movie has 0 neurons", change: func(f folder) { f["a.h5"]["responses_movie"] = []int{0, 60} }},
 		{name: "rank", want: "responses_movie has shape [60]", change: func(f folder) { f["a.h5"]["responses_movie"] = []int{60} }},
 		{name: "trials", want: "trials/test has shape [3 30]", change: func(f folder) { f["a.h5"]["trials/test"] = []int{3, 30} }},
@@ -211,22 +219,34 @@ func TestFolderErrors(t *testing.T) {
 		{name: "only test", want: "session a has 1 stimuli of which 1", change: func(f folder) { delete(f["a.h5"], "responses_movie") }},
 		{name: "NaN in a movie", want: "a pixel of channel 0 at frame 0 is NaN", first: nan},
 		{name: "infinite", want: "is +Inf", first: math.Inf(1)},
-		{name: "short movie", want: "session a: the training movie has 6 clips of 10 frames, num_val_clips is 6",
-			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.num_val_clips", 6) }},
-		{name: "unknown clip", want: "validation clip 6 is not among the 6 clips",
-			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.val_clip_indices", []any{6}) }},
-		{name: "clip twice", want: "validation clip 2 is given twice",
-			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.val_clip_indices", []any{2, 2}) }},
-		{name: "long clips", want: "session a: training: the movie has 50 frames, fewer than one clip of 51",
-			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.train_chunk_size", 51) }},
-		{name: "beyond scenes", want: "do not fit into scenes of 10 frames",
+		{
+			name: "short movie", want: "session a: the training movie has 6 clips of 10 frames, num_val_clips is 6",
+			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.num_val_clips", 6) },
+		},
+		{
+			name: "unknown clip", want: "validation clip 6 is not among the 6 clips",
+			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.val_clip_indices", []any{6}) },
+		},
+		{
+			name: "clip twice", want: "validation clip 2 is given twice",
+			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.val_clip_indices", []any{2, 2}) },
+		},
+		{
+			name: "long clips", want: "session a: training: the movie has 50 frames, fewer than one clip of 51",
+			cfg: func(n *config.Node) *config.Node { return replace(t, n, "dataloader.train_chunk_size", 51) },
+		},
+		{
+			name: "beyond scenes", want: "do not fit into scenes of 10 frames",
 			cfg: func(n *config.Node) *config.Node {
 				return replace(t, replace(t, n, "dataloader.train_chunk_size", 11), "dataloader.allow_over_boundaries", false)
-			}},
-		{name: "unknown test", want: `test stimulus "tesd" is in no session; did you mean "test"?`,
+			},
+		},
+		{
+			name: "unknown test", want: `test stimulus "tesd" is in no session; did you mean "test"?`,
 			cfg: func(n *config.Node) *config.Node {
 				return replace(t, n, "data_io.stimuli.test_names", []any{"test", "tesd"})
-			}},
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := smallFolder()

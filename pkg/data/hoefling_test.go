@@ -102,8 +102,10 @@ func TestHoeflingEqualsPython(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			expected := want.Sessions[s.Name]
 			fields := []Field{
-				{"eye", expected.Eye}, {"scan_sequence_idx", expected.Sequence},
-				{"group_assignment", expected.Types}, {"roi_ids", expected.Rois},
+				{"eye", expected.Eye},
+				{"scan_sequence_idx", expected.Sequence},
+				{"group_assignment", expected.Types},
+				{"roi_ids", expected.Rois},
 			}
 			for i, field := range fields {
 				got := s.Fields[i].Value

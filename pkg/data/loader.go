@@ -71,7 +71,8 @@ func (l *Loader) Epoch(ctx context.Context) iter.Seq2[*Batch, error] {
 		stopped, stop := context.WithCancel(ctx)
 		batches, free := make(chan *Batch, ahead-1), make(chan *Batch, ahead+1)
 		var background sync.WaitGroup
-		background.Go(func() { l.prepare(stopped, l.steps[l.done:], batches, free) })
+		left := l.steps[l.done:]
+		background.Go(func() { l.prepare(stopped, left, batches, free) })
 		defer background.Wait()
 		defer stop()
 		for b := range batches {

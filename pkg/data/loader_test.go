@@ -96,7 +96,10 @@ func TestStateAtTheEndOfAnEpoch(t *testing.T) {
 	d := threeSessions(t)
 	l := trainLoader(t, d, 1)
 	var atLast State
-	for range l.Epoch(context.Background()) {
+	for _, err := range l.Epoch(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		atLast = l.State()
 	}
 	if atLast.Epoch != 0 || atLast.Batch != l.Batches() {
@@ -109,8 +112,8 @@ func TestStateAtTheEndOfAnEpoch(t *testing.T) {
 	if err := restored.Restore(atLast); err != nil {
 		t.Fatal(err)
 	}
-	for range restored.Epoch(context.Background()) {
-		t.Error("a batch after the last one")
+	for _, err := range restored.Epoch(context.Background()) {
+		t.Error("a batch after the last one", err)
 	}
 	if diff := cmp.Diff(l.State(), restored.State()); diff != "" {
 		t.Error(diff)

@@ -157,7 +157,6 @@ func (s *Source) assemble(ctx context.Context, found *stimuli, recordings []*rec
 
 // normalisation compares how the sessions' movies were normalised.
 type normalisation struct {
-	session   string // the first one that says
 	mean, std *float64
 }
 

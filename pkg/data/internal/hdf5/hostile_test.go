@@ -93,13 +93,12 @@ func visitAttributes(f *File, path string) {
 
 // peakMemory is the largest resident memory of this process, in bytes.
 func peakMemory() int64 {
-	file, err := os.Open("/proc/self/status")
+	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
-	defer file.Close() //nolint:errcheck // read only
-	for scanner := bufio.NewScanner(file); scanner.Scan(); {
-		if fields := strings.Fields(scanner.Text()); len(fields) == 3 && fields[0] == "VmHWM:" {
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
 			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
 			return kilobytes << 10
 		}

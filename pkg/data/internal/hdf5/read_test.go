@@ -17,7 +17,7 @@ import (
 var kindsFiles = []string{"kinds.h5", "kinds_latest.h5", "kinds_user_block.h5"}
 
 // eachKinds runs a test on each of the files.
-func eachKinds(t *testing.T, test func(t *testing.T, f *File)) {
+func eachKinds(t *testing.T, test func(*testing.T, *File)) {
 	t.Helper()
 	for _, name := range kindsFiles {
 		t.Run(name, func(t *testing.T) { test(t, openFile(t, filepath.Join("testdata", name))) })
@@ -33,36 +33,37 @@ func counting[T Number](n int) []T {
 	return values
 }
 
-func TestNumbersOfAllTypes(t *testing.T) {
-	eachKinds(t, func(t *testing.T, f *File) {
-		entries, err := f.List("numbers")
-		if err != nil || len(entries) != 14 {
-			t.Fatalf("%d data sets, %v", len(entries), err)
+func TestNumbersOfAllTypes(t *testing.T) { eachKinds(t, checkNumbersOfAllTypes) }
+
+func checkNumbersOfAllTypes(t *testing.T, f *File) {
+	t.Helper()
+	entries, err := f.List("numbers")
+	if err != nil || len(entries) != 14 {
+		t.Fatalf("%d data sets, %v", len(entries), err)
+	}
+	for _, entry := range entries {
+		path := "numbers/" + entry.Name
+		if diff := cmp.Diff(counting[float32](24), read[float32](t, f, path)); diff != "" {
+			t.Errorf("%s as float32: %s", path, diff)
 		}
-		for _, entry := range entries {
-			path := "numbers/" + entry.Name
-			if diff := cmp.Diff(counting[float32](24), read[float32](t, f, path)); diff != "" {
-				t.Errorf("%s as float32: %s", path, diff)
-			}
-			if diff := cmp.Diff(counting[float64](24), read[float64](t, f, path)); diff != "" {
-				t.Errorf("%s as float64: %s", path, diff)
-			}
-			d, err := f.Dataset(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]int{2, 3, 4}, d.Shape); diff != "" {
-				t.Errorf("%s: %s", path, diff)
-			}
-			a, err := d.Array()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(counting[float64](24), a.Float64s()); diff != "" {
-				t.Errorf("%s as an array of %v: %s", path, a.DType, diff)
-			}
+		if diff := cmp.Diff(counting[float64](24), read[float64](t, f, path)); diff != "" {
+			t.Errorf("%s as float64: %s", path, diff)
 		}
-	})
+		d, err := f.Dataset(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]int{2, 3, 4}, d.Shape); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+		a, err := d.Array()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(counting[float64](24), a.Float64s()); diff != "" {
+			t.Errorf("%s as an array of %v: %s", path, a.DType, diff)
+		}
+	}
 }
 
 func TestArrayKeepsTheType(t *testing.T) {
@@ -85,73 +86,75 @@ func TestArrayKeepsTheType(t *testing.T) {
 	}
 }
 
-func TestOtherValues(t *testing.T) {
-	eachKinds(t, func(t *testing.T, f *File) {
-		if diff := cmp.Diff([]uint8{1, 0, 1}, read[uint8](t, f, "bool")); diff != "" {
-			t.Error("bool:", diff)
+func TestOtherValues(t *testing.T) { eachKinds(t, checkOtherValues) }
+
+func checkOtherValues(t *testing.T, f *File) {
+	t.Helper()
+	if diff := cmp.Diff([]uint8{1, 0, 1}, read[uint8](t, f, "bool")); diff != "" {
+		t.Error("bool:", diff)
+	}
+	if diff := cmp.Diff([]float32{1, 0, 1}, read[float32](t, f, "bool")); diff != "" {
+		t.Error("bool as float:", diff)
+	}
+	if got := read[float64](t, f, "nan"); !math.IsNaN(got[0]) || !math.IsInf(got[1], 1) {
+		t.Errorf("nan: %v", got)
+	}
+	if got := read[float64](t, f, "scalar"); !cmp.Equal(got, []float64{2.5}) {
+		t.Errorf("scalar: %v", got)
+	}
+	if got := read[float64](t, f, "empty"); len(got) != 0 {
+		t.Errorf("empty: %v", got)
+	}
+	if got := read[float32](t, f, "fill"); !cmp.Equal(got[:2], []float32{7, 7}) {
+		t.Errorf("fill value: %v", got)
+	}
+	if diff := cmp.Diff(counting[float32](24), read[float32](t, f, "packed")); diff != "" {
+		t.Error("packed:", diff)
+	}
+	for path, want := range map[string][]string{
+		"text": {"left", "µm", ""}, "fixed": {"right", "x"}, "text_scalar": {"eye"},
+	} {
+		d, err := f.Dataset(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]float32{1, 0, 1}, read[float32](t, f, "bool")); diff != "" {
-			t.Error("bool as float:", diff)
+		got, err := d.Strings()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", path, err, diff)
 		}
-		if got := read[float64](t, f, "nan"); !math.IsNaN(got[0]) || !math.IsInf(got[1], 1) {
-			t.Errorf("nan: %v", got)
-		}
-		if got := read[float64](t, f, "scalar"); !cmp.Equal(got, []float64{2.5}) {
-			t.Errorf("scalar: %v", got)
-		}
-		if got := read[float64](t, f, "empty"); len(got) != 0 {
-			t.Errorf("empty: %v", got)
-		}
-		if got := read[float32](t, f, "fill"); !cmp.Equal(got[:2], []float32{7, 7}) {
-			t.Errorf("fill value: %v", got)
-		}
-		if diff := cmp.Diff(counting[float32](24), read[float32](t, f, "packed")); diff != "" {
-			t.Error("packed:", diff)
-		}
-		for path, want := range map[string][]string{
-			"text": {"left", "µm", ""}, "fixed": {"right", "x"}, "text_scalar": {"eye"},
-		} {
-			d, err := f.Dataset(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := d.Strings()
-			if diff := cmp.Diff(want, got); diff != "" || err != nil {
-				t.Errorf("%s: %v %s", path, err, diff)
-			}
-		}
-	})
+	}
 }
 
-func TestSlabs(t *testing.T) {
-	eachKinds(t, func(t *testing.T, f *File) {
-		for _, path := range []string{"numbers/f8", "packed"} {
-			d, err := f.Dataset(path)
-			if err != nil {
+func TestSlabs(t *testing.T) { eachKinds(t, checkSlabs) }
+
+func checkSlabs(t *testing.T, f *File) {
+	t.Helper()
+	for _, path := range []string{"numbers/f8", "packed"} {
+		d, err := f.Dataset(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := range 24 { // every box that ends at the last corner
+			start := []int{at / 12, at / 4 % 3, at % 4}
+			shape := []int{2 - start[0], 3 - start[1], 4 - start[2]}
+			got := make([]int64, shape[0]*shape[1]*shape[2])
+			floats := make([]float64, len(got))
+			if err := ReadSlab(d, start, shape, floats); err != nil {
 				t.Fatal(err)
 			}
-			for at := range 24 { // every box that ends at the last corner
-				start := []int{at / 12, at / 4 % 3, at % 4}
-				shape := []int{2 - start[0], 3 - start[1], 4 - start[2]}
-				got := make([]int64, shape[0]*shape[1]*shape[2])
-				floats := make([]float64, len(got))
-				if err := ReadSlab(d, start, shape, floats); err != nil {
-					t.Fatal(err)
-				}
-				want := []float64{}
-				for i := start[0]; i < 2; i++ {
-					for j := start[1]; j < 3; j++ {
-						for k := start[2]; k < 4; k++ {
-							want = append(want, float64(12*i+4*j+k))
-						}
+			want := []float64{}
+			for i := start[0]; i < 2; i++ {
+				for j := start[1]; j < 3; j++ {
+					for k := start[2]; k < 4; k++ {
+						want = append(want, float64(12*i+4*j+k))
 					}
 				}
-				if diff := cmp.Diff(want, floats); diff != "" {
-					t.Errorf("%s from %v: %s", path, start, diff)
-				}
+			}
+			if diff := cmp.Diff(want, floats); diff != "" {
+				t.Errorf("%s from %v: %s", path, start, diff)
 			}
 		}
-	})
+	}
 }
 
 func TestSlabErrors(t *testing.T) {
@@ -192,12 +195,22 @@ func TestConversionsThatLose(t *testing.T) {
 		ok       bool
 	}{
 		{"numbers/f4", "int64", false},
-		{"numbers/u8", "int64", true}, {"numbers/i8", "int64", true}, {"numbers/u4", "int64", true},
-		{"numbers/i8", "int32", false}, {"numbers/u4", "int32", false}, {"numbers/u2", "int32", true},
-		{"numbers/i1", "uint8", false}, {"numbers/u2", "uint8", false}, {"numbers/u1", "uint8", true},
-		{"bool", "uint8", true}, {"bool", "int64", true},
-		{"text", "float64", false}, {"fixed", "uint8", false}, {"compound", "float64", false},
-		{"complex", "float64", false}, {"references", "int64", false},
+		{"numbers/u8", "int64", true},
+		{"numbers/i8", "int64", true},
+		{"numbers/u4", "int64", true},
+		{"numbers/i8", "int32", false},
+		{"numbers/u4", "int32", false},
+		{"numbers/u2", "int32", true},
+		{"numbers/i1", "uint8", false},
+		{"numbers/u2", "uint8", false},
+		{"numbers/u1", "uint8", true},
+		{"bool", "uint8", true},
+		{"bool", "int64", true},
+		{"text", "float64", false},
+		{"fixed", "uint8", false},
+		{"compound", "float64", false},
+		{"complex", "float64", false},
+		{"references", "int64", false},
 	} {
 		d, err := f.Dataset(test.path)
 		if err == nil {
@@ -209,39 +222,40 @@ func TestConversionsThatLose(t *testing.T) {
 	}
 }
 
-func TestAttributesOfAllKinds(t *testing.T) {
-	eachKinds(t, func(t *testing.T, f *File) {
-		names, err := f.Attributes("many")
-		if err != nil || len(names) != 30 || names[7] != "a07" {
-			t.Fatalf("%v, %v", names, err)
+func TestAttributesOfAllKinds(t *testing.T) { eachKinds(t, checkAttributesOfAllKinds) }
+
+func checkAttributesOfAllKinds(t *testing.T, f *File) {
+	t.Helper()
+	names, err := f.Attributes("many")
+	if err != nil || len(names) != 30 || names[7] != "a07" {
+		t.Fatalf("%v, %v", names, err)
+	}
+	for name, want := range map[string][]float64{"number": {3}, "flag": {1}, "list": {1.5, 2.5}} {
+		a, err := f.Attribute("facts", name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for name, want := range map[string][]float64{"number": {3}, "flag": {1}, "list": {1.5, 2.5}} {
-			a, err := f.Attribute("facts", name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, a.Array.Float64s()); diff != "" {
-				t.Errorf("%s: %s", name, diff)
-			}
+		if diff := cmp.Diff(want, a.Array.Float64s()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
-		for name, want := range map[string][]string{"eye": {"left"}, "names": {"a", "b"}, "bytes": {"abc"}} {
-			a, err := f.Attribute("facts", name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, a.Strings); diff != "" {
-				t.Errorf("%s: %s", name, diff)
-			}
+	}
+	for name, want := range map[string][]string{"eye": {"left"}, "names": {"a", "b"}, "bytes": {"abc"}} {
+		a, err := f.Attribute("facts", name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, name := range []string{"pair", "empty"} {
-			if _, err := f.Attribute("facts", name); err == nil {
-				t.Errorf("%s was read", name)
-			}
+		if diff := cmp.Diff(want, a.Strings); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
-		if entries, err := f.List("many"); err != nil || len(entries) != 30 || entries[7].Name != "d07" {
-			t.Errorf("%v, %v", entries, err)
+	}
+	for _, name := range []string{"pair", "empty"} {
+		if _, err := f.Attribute("facts", name); err == nil {
+			t.Errorf("%s was read", name)
 		}
-	})
+	}
+	if entries, err := f.List("many"); err != nil || len(entries) != 30 || entries[7].Name != "d07" {
+		t.Errorf("%v, %v", entries, err)
+	}
 }
 
 func TestOrderOfCreation(t *testing.T) {

@@ -119,8 +119,15 @@ func TestListAndAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Entry{
-		{"empty", Data}, {"mask", Data}, {"names", Data}, {"one", Data}, {"packed", Group},
-		{"responses", Data}, {"scalar", Data}, {"session_info", Group}, {"small", Data},
+		{"empty", Data},
+		{"mask", Data},
+		{"names", Data},
+		{"one", Data},
+		{"packed", Group},
+		{"responses", Data},
+		{"scalar", Data},
+		{"session_info", Group},
+		{"small", Data},
 	}
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Error(diff)
