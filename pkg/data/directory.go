@@ -44,16 +44,32 @@ func (d *directory) check(n *config.Node) error {
 	return nil
 }
 
-// sessionFile is one HDF5 file with responses and the stimuli they are to.
+// sessionFile is one HDF5 file with responses: the stimuli that they are to, and
+// those of which the file has the movie. Both are sorted.
 type sessionFile struct {
-	name, path string
-	stimuli    []string // sorted
-	isTest     func(string) bool
+	name, path   string
+	stimuli, own []string
 }
 
+// isTest reports whether a stimulus is for testing.
+func (d *directory) isTest(stimulus string) bool { return slices.Contains(d.Tests, stimulus) }
+
 // sessions lists the session files, sorted by name, and checks that every test
-// stimulus was shown.
+// stimulus was shown. The list is made once for both readers.
 func (d *directory) sessions(env *environment) ([]sessionFile, error) {
+	files, ok := env.listed[d.Path]
+	if !ok {
+		var err error
+		if files, err = d.list(env); err != nil {
+			return nil, err
+		}
+		env.listed[d.Path] = files
+	}
+	return files, d.checkTests(files)
+}
+
+// list opens all HDF5 files of the directory.
+func (d *directory) list(env *environment) ([]sessionFile, error) {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w (set paths.data_dir)", d.Path, errors.Unwrap(err))
@@ -64,14 +80,11 @@ func (d *directory) sessions(env *environment) ([]sessionFile, error) {
 		if entry.IsDir() || !slices.Contains(hdf5Extensions, extension) {
 			continue
 		}
-		file := sessionFile{
-			name: strings.TrimSuffix(entry.Name(), extension), path: filepath.Join(d.Path, entry.Name()),
-			isTest: func(name string) bool { return slices.Contains(d.Tests, name) },
-		}
+		file := sessionFile{name: strings.TrimSuffix(entry.Name(), extension), path: filepath.Join(d.Path, entry.Name())}
 		if slices.ContainsFunc(files, func(other sessionFile) bool { return other.name == file.name }) {
 			return nil, fmt.Errorf("data directory %s has two files for session %s", d.Path, file.name)
 		}
-		if file.stimuli, err = responsesIn(file.path); err != nil {
+		if err := withHDF5(file.path, file.list); err != nil {
 			return nil, err
 		}
 		if len(file.stimuli) == 0 {
@@ -84,22 +97,23 @@ func (d *directory) sessions(env *environment) ([]sessionFile, error) {
 		return nil, fmt.Errorf("data directory %s has no session files (*.h5 or *.hdf5 with %s<stimulus>)", d.Path, responsesPrefix)
 	}
 	slices.SortFunc(files, func(a, b sessionFile) int { return strings.Compare(a.name, b.name) })
-	return files, d.checkTests(files)
+	return files, nil
 }
 
-// responsesIn lists the stimuli that a session file has responses to.
-func responsesIn(path string) (stimuli []string, err error) {
-	err = withHDF5(path, func(f *hdf5.File) error {
-		entries, err := f.List("/")
-		for _, entry := range entries {
-			if name, ok := strings.CutPrefix(entry.Name, responsesPrefix); ok {
-				stimuli = append(stimuli, name)
-			}
+// list notes the stimuli of an open session file.
+func (s *sessionFile) list(f *hdf5.File) error {
+	entries, err := f.List("/")
+	for _, entry := range entries {
+		if name, ok := strings.CutPrefix(entry.Name, responsesPrefix); ok {
+			s.stimuli = append(s.stimuli, name)
 		}
-		slices.Sort(stimuli)
-		return err
-	})
-	return stimuli, err
+		if name, ok := strings.CutPrefix(entry.Name, stimulusPrefix); ok {
+			s.own = append(s.own, name)
+		}
+	}
+	slices.Sort(s.stimuli)
+	slices.Sort(s.own)
+	return err
 }
 
 // checkTests looks for test names that no session knows and for sessions without
@@ -107,7 +121,7 @@ func responsesIn(path string) (stimuli []string, err error) {
 func (d *directory) checkTests(files []sessionFile) error {
 	var known []string
 	for _, file := range files {
-		tests := slices.DeleteFunc(slices.Clone(file.stimuli), func(name string) bool { return !file.isTest(name) })
+		tests := slices.DeleteFunc(slices.Clone(file.stimuli), func(name string) bool { return !d.isTest(name) })
 		if len(tests) == 0 || len(tests) == len(file.stimuli) {
 			return fmt.Errorf("session %s has %d stimuli of which %d are in test_names %v; it needs one to train and one to test on",
 				file.name, len(file.stimuli), len(tests), d.Tests)
@@ -269,34 +283,36 @@ func (d *directoryStimuli) normalise(m *Movie, path string) error {
 // readOwn reads the movies that only this session saw.
 func (d *directoryStimuli) readOwn(file sessionFile) (map[string]*Movie, error) {
 	own := map[string]*Movie{}
-	err := withHDF5(file.path, func(f *hdf5.File) error {
-		entries, err := f.List("/")
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			name, ok := strings.CutPrefix(entry.Name, stimulusPrefix)
-			if !ok || !slices.Contains(file.stimuli, name) {
-				continue
-			}
-			data, err := f.Dataset(entry.Name)
-			if err != nil {
-				return err
-			}
-			path := file.path + "/" + entry.Name
-			if own[name], err = d.newMovie(path, data.Shape); err != nil {
-				return err
-			}
-			if err := hdf5.ReadSlab(data, nil, data.Shape, own[name].Data); err != nil {
-				return err
-			}
-			if err := d.normalise(own[name], path); err != nil {
+	names := slices.DeleteFunc(slices.Clone(file.own), func(name string) bool { return !slices.Contains(file.stimuli, name) })
+	if len(names) == 0 {
+		return own, nil
+	}
+	err := withHDF5(file.path, func(f *hdf5.File) (err error) {
+		for _, name := range names {
+			if own[name], err = d.readOwnMovie(f, stimulusPrefix+name); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return own, err
+}
+
+// readOwnMovie reads and normalises a movie in a session file.
+func (d *directoryStimuli) readOwnMovie(f *hdf5.File, name string) (*Movie, error) {
+	data, err := f.Dataset(name)
+	if err != nil {
+		return nil, err
+	}
+	path := f.Path() + "/" + name
+	m, err := d.newMovie(path, data.Shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := hdf5.ReadSlab(data, nil, data.Shape, m.Data); err != nil {
+		return nil, err
+	}
+	return m, d.normalise(m, path)
 }
 
 // join puts the training movies of a session one after the other, sorted by
@@ -313,7 +329,7 @@ func (d *directoryStimuli) join(file sessionFile, common, own map[string]*Movie)
 			return nil, fmt.Errorf("session %s has responses to stimulus %s, but there is neither %s nor %s in the file",
 				file.name, name, filepath.Join(d.Directory.Path, stimulusFolder, name+".npy"), stimulusPrefix+name)
 		}
-		if file.isTest(name) {
+		if d.Directory.isTest(name) {
 			m.tests[name] = movie.View()
 		} else {
 			train = append(train, movie.View())

@@ -37,7 +37,7 @@ func (d *directoryResponses) readResponses(ctx context.Context, env *environment
 			return nil, fmt.Errorf("loading responses: %w", context.Cause(ctx))
 		}
 		err := withHDF5(file.path, func(f *hdf5.File) error {
-			r, err := readSession(f, file)
+			r, err := d.readSession(f, file)
 			recordings = append(recordings, r)
 			return err
 		})
@@ -49,30 +49,30 @@ func (d *directoryResponses) readResponses(ctx context.Context, env *environment
 }
 
 // readSession reads the responses of one session file.
-func readSession(f *hdf5.File, file sessionFile) (*recording, error) {
+func (d *directoryResponses) readSession(f *hdf5.File, file sessionFile) (*recording, error) {
 	r := &recording{session: file.name, tests: map[string]Responses{}, repeats: map[string][]Responses{}}
 	var train []*hdf5.Dataset
 	neurons := -1
 	for _, name := range file.stimuli {
-		d, err := f.Dataset(responsesPrefix + name)
+		set, err := f.Dataset(responsesPrefix + name)
 		if err != nil {
 			return nil, err
 		}
-		if len(d.Shape) != 2 {
-			return nil, fmt.Errorf("%s has shape %v, but (neurons, frames) is needed", d.Path, d.Shape)
+		if len(set.Shape) != 2 {
+			return nil, fmt.Errorf("%s has shape %v, but (neurons, frames) is needed", set.Path, set.Shape)
 		}
 		if neurons < 0 {
-			neurons = d.Shape[0]
+			neurons = set.Shape[0]
 		}
-		if d.Shape[0] != neurons || neurons == 0 {
-			return nil, fmt.Errorf("%s has %d neurons, the others %d", d.Path, d.Shape[0], neurons)
+		if set.Shape[0] != neurons || neurons == 0 {
+			return nil, fmt.Errorf("%s has %d neurons, the others %d", set.Path, set.Shape[0], neurons)
 		}
-		if !file.isTest(name) {
-			train = append(train, d)
+		if !d.Directory.isTest(name) {
+			train = append(train, set)
 			continue
 		}
-		test := newResponses(d.Shape[1], neurons)
-		if err := transpose(d, nil, test, nil); err != nil {
+		test := newResponses(set.Shape[1], neurons)
+		if err := transpose(set, nil, test, nil); err != nil {
 			return nil, err
 		}
 		r.tests[name] = test

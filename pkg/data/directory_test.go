@@ -129,7 +129,7 @@ func compareMovies(t *testing.T, d *Dataset, want createDataExpected) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &environment{resolve: ResolveCached, log: discard}
+	env := newEnvironment(Options{})
 	found, err := source.stimuli.readStimuli(context.Background(), env)
 	if err != nil {
 		t.Fatal(err)

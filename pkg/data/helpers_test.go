@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -135,9 +134,6 @@ func epoch(t *testing.T, l *Loader) []Batch {
 	}
 	return batches
 }
-
-// discard is a log that keeps silent.
-var discard = slog.New(slog.DiscardHandler)
 
 // copyFile copies a file into a directory and gives its new path.
 func copyFile(t *testing.T, path, dir string) string {

@@ -30,15 +30,35 @@ func (f *hoeflingField) dataset(name string) (*hdf5.Dataset, error) {
 	return f.file.Dataset(f.name + "/" + name)
 }
 
-// column reads a data set with one value a cell.
-func column[T hdf5.Number](f *hoeflingField, name string) ([]T, error) {
+// column reads a data set with one number a cell.
+func (f *hoeflingField) column(name string) ([]float64, error) {
 	d, err := f.dataset(name)
 	if err != nil {
 		return nil, err
 	}
-	values, err := hdf5.Read[T](d)
+	values, err := hdf5.Read[float64](d)
 	if err == nil && len(values) != f.cells {
 		err = fmt.Errorf("%s has %d values for %d cells", name, len(values), f.cells)
+	}
+	return values, err
+}
+
+// integers reads a data set with one integer a cell, which may be stored as
+// floats.
+func (f *hoeflingField) integers(name string) ([]int64, error) {
+	d, err := f.dataset(name)
+	if err != nil {
+		return nil, err
+	}
+	if d.Type.Class != hdf5.Float {
+		return hdf5.Read[int64](d)
+	}
+	floats, err := hdf5.Read[float64](d)
+	values := make([]int64, len(floats))
+	for i, v := range floats {
+		if values[i] = int64(v); float64(values[i]) != v {
+			return nil, fmt.Errorf("%s of cell %d is %v, but an integer is needed", name, i, v)
+		}
 	}
 	return values, err
 }
@@ -88,25 +108,22 @@ func intersect(a, b []int) []int {
 
 // quality reads what the filters look at.
 func (f *hoeflingField) quality(filtered bool) (*quality, error) {
-	d, err := f.dataset("group_assignment")
+	types, err := f.integers("group_assignment")
 	if err != nil {
 		return nil, err
 	}
-	q := &quality{}
-	if q.types, err = hdf5.Read[int64](d); err != nil {
-		return nil, err
-	}
+	q := &quality{types: types}
 	f.cells = len(q.types)
 	if !filtered || f.cells == 0 {
 		return q, nil
 	}
-	if q.bar, err = column[float64](f, "d_qi"); err != nil {
+	if q.bar, err = f.column("d_qi"); err != nil {
 		return nil, err
 	}
-	if q.chirp, err = column[float64](f, "chirp_qi"); err != nil {
+	if q.chirp, err = f.column("chirp_qi"); err != nil {
 		return nil, err
 	}
-	d, err = f.dataset("group_confidences")
+	d, err := f.dataset("group_confidences")
 	if errors.Is(err, hdf5.ErrNotFound) {
 		return q, nil
 	}
@@ -166,7 +183,10 @@ func (f *hoeflingField) describe(cells []int) (*recording, error) {
 
 // subset reads a column of integers for some cells.
 func (f *hoeflingField) subset(name string, cells []int) (*ndarray.Array, error) {
-	values, err := column[int64](f, name)
+	values, err := f.integers(name)
+	if err == nil && len(values) != f.cells {
+		err = fmt.Errorf("%s has %d values for %d cells", name, len(values), f.cells)
+	}
 	if err != nil {
 		return nil, err
 	}

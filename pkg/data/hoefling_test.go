@@ -202,7 +202,7 @@ func TestHoeflingFilters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			recordings, err := reader.readResponses(context.Background(), &environment{resolve: ResolveCached, log: discard})
+			recordings, err := reader.readResponses(context.Background(), newEnvironment(Options{}))
 			if err != nil {
 				t.Fatal(err)
 			}

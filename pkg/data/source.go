@@ -32,6 +32,19 @@ type Source struct {
 type environment struct {
 	resolve Resolver
 	log     *slog.Logger
+	// listed are the session files of directories that were looked through.
+	listed map[string][]sessionFile
+}
+
+func newEnvironment(options Options) *environment {
+	env := &environment{resolve: options.Resolve, log: options.Log, listed: map[string][]sessionFile{}}
+	if env.resolve == nil {
+		env.resolve = ResolveCached
+	}
+	if env.log == nil {
+		env.log = slog.New(slog.DiscardHandler)
+	}
+	return env
 }
 
 // The parts of a Source, one for each node of the config. Each has passed all
@@ -178,13 +191,7 @@ func keep(errs *config.ErrorList, err error) {
 
 // Load reads the data.
 func (s *Source) Load(ctx context.Context, options Options) (*Dataset, error) {
-	env := &environment{resolve: options.Resolve, log: options.Log}
-	if env.resolve == nil {
-		env.resolve = ResolveCached
-	}
-	if env.log == nil {
-		env.log = slog.New(slog.DiscardHandler)
-	}
+	env := newEnvironment(options)
 	movies, err := s.stimuli.readStimuli(ctx, env)
 	if err != nil {
 		return nil, err
