@@ -137,7 +137,8 @@ func TestUnpackHDF5(t *testing.T) {
 }
 
 func TestInterpolate(t *testing.T) {
-	got := interpolate([]float64{-1, 0, 0.5, 1, 1.5, 2, 9}, []float64{0, 1, 1, 2}, []float64{10, 20, 30, 50})
-	want := []float64{10, 10, 15, 30, 40, 50, 50} // as numpy.interp
+	at := []float64{-1, 0, 0.5, 1, 1.5, 2, 9, 0.5, 1.5, -2, 1}
+	got := interpolate(at, []float64{0, 1, 1, 2}, []float64{10, 20, 30, 50})
+	want := []float64{10, 10, 15, 30, 40, 50, 50, 15, 40, 10, 30} // as numpy.interp
 	compare(t, "interpolation", got, want)
 }

@@ -154,12 +154,19 @@ func (f *hoeflingField) frameTimes(row int) ([]float64, error) {
 }
 
 // interpolate gives the values of a sampled curve at the given times, linear
-// between samples and constant beyond the ends (as numpy.interp).
+// between samples and constant beyond the ends (as numpy.interp). It is quick
+// where the given times mostly grow.
 func interpolate(at, times, values []float64) []float64 {
 	out := make([]float64, len(at))
 	last := len(times) - 1
+	j := -1 // the last sample that is not after t
 	for i, t := range at {
-		j := sort.Search(len(times), func(k int) bool { return times[k] > t }) - 1
+		if j >= 0 && times[j] > t {
+			j = sort.Search(j, func(k int) bool { return times[k] > t }) - 1
+		}
+		for j < last && times[j+1] <= t {
+			j++
+		}
 		switch {
 		case j < 0:
 			out[i] = values[0]
