@@ -50,7 +50,9 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 	}
 	p := &Plan{cfg: cfg, OutputDir: root.outputDir, onlyReadout: root.onlyReadout}
 	if root.loadModel != nil {
-		p.loadModel = *root.loadModel
+		n, _ := cfg.Root.At("paths.load_model_path")
+		return nil, config.Errorf(n, "starting from a trained model is not supported yet: leave paths.load_model_path null "+
+			"(trainer.ckpt_path=FILE continues a training)")
 	}
 	if root.seed != nil {
 		p.Seed = uint64(*root.seed)

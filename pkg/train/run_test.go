@@ -257,6 +257,7 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		{"lr_scheduler._target_=torch.optim.lr_scheduler.StepLRs", "unknown lr_scheduler"},
 		{"optimizer._target_=torch.optim.AdamQ", "unknown optimizer"},
 		{"optimizer.lr=fast", "optimizer.lr"},
+		{"+paths.load_model_path=model.ckpt", "not supported yet"},
 	} {
 		_, err := NewPlan(tinyRun(t, t.TempDir(), c.override))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
