@@ -37,7 +37,7 @@ func (b *batch) begin(root *torch.Scope, first int) {
 	}
 	b.rows = make([][]float32, len(b.targets))
 	b.optimizer = b.settings.Optimizer(root, b.clips)
-	b.objective = objective{model: b.model, reducer: b.settings.Reducer, warn: b.result.warn}
+	b.objective = objective{model: b.model, reducer: b.settings.Reducer, result: b.result}
 }
 
 // optimize makes steps until all clips have ended. When the run is interrupted

@@ -17,7 +17,7 @@ var errNoResponse = errors.New("the model gives no response to a stimulus this s
 type objective struct {
 	model   *models.CoreReadout
 	reducer Reducer
-	warn    func(string)
+	result  *Result // gets the window and warnings
 }
 
 // values gives the objective (batch) of clips (batch, channels, time, height,
@@ -28,13 +28,13 @@ func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (
 	if err != nil {
 		return nil, err
 	}
-	start, length, warning, err := o.reducer.Window(s.Dim(traces, 1))
+	frames := s.Dim(traces, 1)
+	start, length, warning, err := o.reducer.Window(frames)
 	if err != nil {
 		return nil, err
 	}
-	if warning != "" {
-		o.warn(warning)
-	}
+	o.result.Window = Window{Start: start, Length: length, Frames: frames}
+	o.result.warn(warning)
 	return s.Mean(s.Narrow(traces, 1, start, length), 1), s.Err()
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/models"
-	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 // Options are what a run needs beside its settings. The zero value is ready for
@@ -93,7 +92,7 @@ func Optimize(ctx context.Context, m *models.CoreReadout, targets []Neurons, c *
 	r := &run{soft: ctx, Options: o, model: m, settings: c, starts: starts, result: result}
 	r.progress.Total = len(targets) * c.Steps()
 	if err := frozen(m, func() error { return r.all(targets) }); err != nil {
-		err = tooShort(m, c, err)
+		err = tooShort(o.Hard, m, c, err)
 		if len(result.Targets) == 0 {
 			return nil, err
 		}
@@ -148,117 +147,4 @@ func frozen(m *models.CoreReadout, f func() error) (err error) {
 		return err
 	}
 	return f()
-}
-
-// run is one call of Optimize.
-type run struct {
-	Options
-	soft     context.Context
-	model    *models.CoreReadout
-	settings *Settings
-	starts   starts
-	result   *Result
-	progress Progress
-}
-
-// all goes over the targets in batches.
-func (r *run) all(targets []Neurons) error {
-	limit := batchLimit(r.model, r.settings.Frames, r.MemoryBudget)
-	for first := 0; first < len(targets); first += limit {
-		if r.soft.Err() != nil {
-			return r.interrupted(first, 0, len(targets))
-		}
-		part := targets[first:min(first+limit, len(targets))]
-		b, err := r.batch(first, part)
-		if err != nil {
-			return err
-		}
-		if unfinished := len(b.running); unfinished > 0 {
-			return r.interrupted(first+len(part)-unfinished, unfinished, len(targets))
-		}
-	}
-	return nil
-}
-
-func (r *run) interrupted(finished, unfinished, total int) error {
-	return &InterruptedError{Finished: finished, Unfinished: unfinished, Total: total, Cause: context.Cause(r.soft)}
-}
-
-// batch optimises targets side by side and adds them to the result.
-func (r *run) batch(first int, targets []Neurons) (*batch, error) {
-	b := &batch{run: r, targets: targets}
-	err := torch.DoOn(r.Hard, r.model.Device(), torch.Probe, func(s *torch.Scope) error {
-		b.begin(s, first)
-		if err := b.optimize(s); err != nil {
-			return err
-		}
-		return b.finish(s)
-	})
-	return b, err
-}
-
-// report tells how far the run is, given the steps and stimuli of this batch.
-func (r *run) report(steps, finished int) {
-	if r.Progress == nil {
-		return
-	}
-	p := r.progress
-	p.Done += steps
-	p.Finished += finished
-	r.Progress(p)
-}
-
-// tooShort explains an error that comes from a stimulus shorter than what the
-// model looks back over.
-func tooShort(m *models.CoreReadout, c *Settings, err error) error {
-	if !errors.Is(err, torch.ErrShape) && !errors.Is(err, errNoResponse) || responds(m, c.Frames) {
-		return err
-	}
-	need := c.Frames
-	for !responds(m, need) {
-		if need > maxFrames/2 {
-			return err
-		}
-		need *= 2
-	}
-	for low := need / 2; need-low > 1; {
-		if middle := (low + need) / 2; responds(m, middle) {
-			need = middle
-		} else {
-			low = middle
-		}
-	}
-	return fmt.Errorf("mei.frames is %d, but the model responds only to stimuli of at least %d frames", c.Frames, need)
-}
-
-// responds tells whether the model's core gives any frame for a stimulus of that
-// length.
-func responds(m *models.CoreReadout, frames int) bool {
-	err := torch.DoOn(context.Background(), m.Device(), torch.Inference, func(s *torch.Scope) error {
-		if s.Dim(m.Core.Forward(s, s.Zeros(toInt64(m.StimulusShape(frames))...)), 2) == 0 {
-			return errNoResponse
-		}
-		return s.Err()
-	})
-	return err == nil
-}
-
-// batchLimit is the number of clips whose optimisation fits the budget. Each
-// convolution of the core is taken to give feature maps of the stimulus' size
-// and length, six of each: its output, those of normalisation, bias and
-// nonlinearity, and the gradients of two at a time.
-func batchLimit(m *models.CoreReadout, frames int, budget int64) int {
-	if budget == 0 {
-		budget = DefaultMemoryBudget
-	}
-	const mapsPerConvolution, copiesOfStimulus, bytes = 6, 4, 4
-	shape := m.StimulusShape(frames)
-	maps := int64(copiesOfStimulus * shape[1])
-	for _, e := range m.Store().Entries() {
-		if sizes, err := m.Store().Scope().Shape(e.Tensor); err == nil && e.Trainable && len(sizes) == 5 {
-			maps += mapsPerConvolution * sizes[0]
-		}
-	}
-	pixels := int64(shape[2] * shape[3] * shape[4])
-	return int(max(1, budget/(bytes*maps*pixels)))
 }

@@ -17,18 +17,28 @@ import (
 // singles are targets of one neuron each, over both sessions.
 var singles = []Neurons{{{ventral, 3}}, {{dorsal, 4}}, {{ventral, 0}}, {{dorsal, 0}}, {{ventral, 3}}}
 
+// above stops once the objective is above a number, which neurons reach at
+// different steps.
+type above float64
+
+func (above) Limit() int { return math.MaxInt }
+
+func (a above) Watch() func(loss float64) (stop bool) {
+	return func(loss float64) bool { return -loss > float64(a) }
+}
+
 // TestTargetsDoNotDependOnEachOther compares runs that end at different steps,
 // alone, together, and in batches of one, with every kind of optimizer state.
 func TestTargetsDoNotDependOnEachOther(t *testing.T) {
 	m := recordedModel(t)
 	targets := append(slices.Clone(singles), Neurons{{ventral, 1}, {dorsal, 2}, {dorsal, 0}})
 	for name, optimizer := range map[string]string{
-		"SGD with momentum": "{_target_: torch.optim.SGD, lr: 100.0, momentum: 0.5}",
-		"Adam":              "{_target_: torch.optim.Adam, lr: 0.2}",
+		"SGD with momentum": "{_target_: torch.optim.SGD, lr: 10.0, momentum: 0.5}",
+		"Adam":              "{_target_: torch.optim.Adam, lr: 0.02}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := settings(t, "max_steps: 10\nframes: 42\noptimizer: "+optimizer+"\n"+normClipLowPass+
-				"stopper: {_target_: "+modules+"optimization_stopper.EarlyStopper, patience: 2}")
+			s := settings(t, "max_steps: 7\nframes: 38\noptimizer: "+optimizer+"\n"+normClipLowPass)
+			s.Stopper = above(4)
 			together := mustOptimize(t, m, targets, s, Options{})
 			inBatchesOfOne := mustOptimize(t, m, targets, s, Options{MemoryBudget: 1})
 			for i := range targets {
@@ -306,6 +316,32 @@ func TestBatchLimitFollowsTheBudget(t *testing.T) {
 	small, large := batchLimit(m, 50, 64<<20), batchLimit(m, 50, 640<<20)
 	if small < 2 || large < 9*small || batchLimit(m, 500, 64<<20) != 1 || batchLimit(m, 50, 1) != 1 {
 		t.Errorf("limits %d and %d", small, large)
+	}
+}
+
+// TestEveryCoreLetsGradientsThrough makes a small step on each recorded kind of
+// model, which must raise the objective.
+func TestEveryCoreLetsGradientsThrough(t *testing.T) {
+	const root = "../models/testdata/checkpoints/"
+	for _, family := range []string{
+		"legacy_core_readout", "full_conv", "goldin_time_independent", "same_padding_pool", "downsample_grey",
+	} {
+		t.Run(family, func(t *testing.T) {
+			m, err := models.Load(root+family+"/checkpoint.ckpt", models.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			neurons, err := FindNeurons(m, "", []int{1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := settings(t, "{max_steps: 1, frames: 40, postprocessors: null, reducer: null, optimizer: {_target_: torch.optim.SGD, lr: 1}}")
+			r := mustOptimize(t, m, IncreaseObjective{}.Targets(neurons), s, Options{})
+			if row := r.Objective[0]; !(row[1] > row[0]) {
+				t.Errorf("objective %v", row)
+			}
+		})
 	}
 }
 

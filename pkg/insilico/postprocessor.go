@@ -24,7 +24,7 @@ type Ranges []Range
 
 func (r Ranges) check(n *config.Node) error {
 	for i, bounds := range r {
-		if low, high := bounds[0], bounds[1]; low != nil && high != nil && !(*low <= *high) {
+		if low, high := bounds[0], bounds[1]; low != nil && high != nil && (*low > *high || math.IsNaN(*low-*high)) {
 			return refuse(n, "min_max_values: the range of channel %d starts at %v, above its end %v", i, *low, *high)
 		}
 	}
@@ -65,6 +65,9 @@ func (c ChangeNormJointlyClipRangeSeparately) Process(s *torch.Scope, x *torch.T
 	return s.Cat(1, channels...)
 }
 
+// positive tells whether v is a number above zero, and finite.
+func positive(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
+
 // flat is x (batch, …) as (batch, all else).
 func flat(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Reshape(x, s.Dim(x, 0), -1) }
 
@@ -73,7 +76,7 @@ func changeNormFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
 	if err := n.Decode(&c); err != nil {
 		return nil, err
 	}
-	if c.Norm != nil && !(*c.Norm > 0 && !math.IsInf(*c.Norm, 0)) {
+	if c.Norm != nil && !positive(*c.Norm) {
 		return nil, refuse(n, "norm %v is not a positive number", *c.Norm)
 	}
 	return c, c.MinMaxValues.check(n)
@@ -135,7 +138,7 @@ func lowPassFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
 	if err := n.Decode(&c); err != nil {
 		return nil, err
 	}
-	if !(c.Sigma > 0 && !math.IsInf(c.Sigma, 0)) {
+	if !positive(c.Sigma) {
 		return nil, refuse(n, "sigma %v is not a positive number of frames", c.Sigma)
 	}
 	if c.KernelSize < 1 || c.KernelSize > maxKernelSize {

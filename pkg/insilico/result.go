@@ -29,11 +29,21 @@ type Result struct {
 	Steps []int
 	// Stimulus is (targets, channels, time, height, width), float32.
 	Stimulus *ndarray.Array
+	// Window is the part of the response that the objective is the mean of.
+	Window Window
 	// Warnings are to be shown to the user, each a line.
 	Warnings []string
 
 	settings *Settings
 	place    map[Neuron]int
+}
+
+// Window is Length frames from Start on of a response of Frames frames. The last
+// frame of a response belongs to the last frame of the stimulus.
+type Window struct {
+	Start  int64 `json:"start"`
+	Length int64 `json:"length"`
+	Frames int64 `json:"response_frames"`
 }
 
 // newResult makes room for n stimuli.
@@ -56,9 +66,9 @@ func newResult(m *models.CoreReadout, c *Settings, n int) (*Result, error) {
 	return r, nil
 }
 
-// warn keeps a message, once.
+// warn keeps a message, if there is one and once.
 func (r *Result) warn(message string) {
-	if !slices.Contains(r.Warnings, message) {
+	if message != "" && !slices.Contains(r.Warnings, message) {
 		r.Warnings = append(r.Warnings, message)
 	}
 }
@@ -101,7 +111,7 @@ const (
 //
 // mei.npz: stimulus (N, channels, time, height, width) and objective (N, steps+1)
 // as float32, the rows of stimuli that ended early padded with NaN, and steps (N)
-// as int64. mei.json: model, seed, settings, and a list entry for each neuron:
+// as int64. mei.json: model, seed, window, settings, and a list entry for each neuron:
 // its session, its place there, its place over all sessions, and the stimulus it
 // belongs to, all from 0.
 func (r *Result) Write(dir string, meta Meta) error {
@@ -159,9 +169,10 @@ func (r *Result) record(meta Meta) any {
 		Neurons  []int    `json:"neurons"`
 		Places   []int    `json:"neurons_over_all_sessions"`
 		Stimulus []int    `json:"stimulus"`
+		Window   Window   `json:"window"`
 		Warnings []string `json:"warnings,omitempty"`
 		Settings any      `json:"settings"`
-	}{Meta: meta, Seed: r.settings.Seed, Warnings: r.Warnings}
+	}{Meta: meta, Seed: r.settings.Seed, Window: r.Window, Warnings: r.Warnings}
 	if r.settings.Node != nil {
 		record.Settings = r.settings.Node
 	}

@@ -39,6 +39,7 @@ func TestWrittenResult(t *testing.T) {
 		Neurons     []int    `json:"neurons"`
 		Places      []int    `json:"neurons_over_all_sessions"`
 		Stimulus    []int    `json:"stimulus"`
+		Window      Window   `json:"window"`
 		Warnings    []string `json:"warnings"`
 		Settings    struct {
 			Frames  int `json:"frames"`
@@ -51,6 +52,9 @@ func TestWrittenResult(t *testing.T) {
 	if !slices.Equal(record.Sessions, []string{"b", "a", "b"}) || !slices.Equal(record.Neurons, []int{0, 1, 0}) ||
 		!slices.Equal(record.Places, []int{2, 1, 2}) || !slices.Equal(record.Stimulus, []int{0, 1, 1}) {
 		t.Errorf("record is %+v", record)
+	}
+	if record.Window != (Window{0, 10, 10}) {
+		t.Errorf("window is %+v", record.Window)
 	}
 	if record.Model != "tiny" || record.ModelDigest != "sha256:00" || record.Seed != 7 || record.Settings.Frames != 12 ||
 		record.Settings.Reducer.Target != modules+"objective.SliceMeanReducer" || len(record.Warnings) != 1 {
