@@ -181,6 +181,16 @@ func (m *machine) tool(name, script string) {
 	write(m.t, m.bin+"/"+name, "#!/bin/bash\n"+script+"\n")
 }
 
+// realPath is the program that a stand-in stands before.
+func realPath(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func (m *machine) command(arguments ...string) *exec.Cmd {
 	c := exec.Command(m.repo+"/scripts/install-libtorch.sh", arguments...)
 	c.Dir, c.Env = m.dir, m.env
@@ -291,7 +301,7 @@ func TestInstallsOnceAndKeepsWhatIsThere(t *testing.T) {
 
 	before := modified(t, lib+"openretina/libcgotorch.so")
 	m.env = append(m.env, "PIP_FIND_LINKS=/nowhere")
-	m.tool("g++", `[ "$*" = -dumpfullversion ] && exec /usr/bin/g++ "$@"; exit 1`)
+	m.tool("g++", `[ "$*" = -dumpfullversion ] && exec `+realPath(t, "g++")+` "$@"; exit 1`)
 	if out := m.mustInstall(); out != "" {
 		t.Errorf("the second run did something:\n%s", out)
 	}
@@ -480,6 +490,34 @@ func TestInterruptedDownloadLeavesNothing(t *testing.T) {
 			}
 			m.wantNothingHalfDone()
 		})
+	}
+}
+
+func TestInterruptedCompilationGoesOn(t *testing.T) {
+	m := newMachine(t)
+	m.tool("g++", `case "$*" in
+  *two.cc*) touch '`+m.dir+`/reached'; echo half >"${@: -1}"; sleep 60 ;;
+esac
+exec `+realPath(t, "g++")+` "$@"`)
+	c := m.command()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !exists(m.dir + "/reached") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	_ = c.Wait()
+	if c.ProcessState.ExitCode() != 130 {
+		t.Errorf("status %d", c.ProcessState.ExitCode())
+	}
+	m.wantNothingHalfDone()
+	if exists(m.repo+"/build/native/shim/two.o") || exists(m.repo+"/build/libtorch.env") {
+		t.Error("half a compilation was left")
+	}
+	_ = os.Remove(m.bin + "/g++")
+	if out := m.mustInstall(); strings.Contains(out, "downloading") || !strings.Contains(out, "shim/two.cc") {
+		t.Errorf("the second run did not go on where the first had ended:\n%s", out)
 	}
 }
 
