@@ -118,7 +118,7 @@ func TestOwnConfigs(t *testing.T) {
 		t.Error(firstDifference(a, b))
 	}
 	retina := render(openretinaOptions("simulated_retina", "paths.data_dir=demo-data"))
-	for _, want := range []string{"base_data_path: demo-data", "- natural_test", "precision: 32-true", "hidden_channels:\n  - 16\n  - 16"} {
+	for _, want := range []string{"base_data_path: demo-data", "- natural_test", "precision: 32-true", "gamma_temporal: 40.0"} {
 		if !strings.Contains(retina, want) {
 			t.Errorf("simulated_retina has no %q", want)
 		}

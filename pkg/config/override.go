@@ -200,6 +200,7 @@ var (
 // tokenize cuts the value into tokens, the longest at each place, up to a character
 // that cannot start one.
 func (p *overrideParser) tokenize() {
+	lastBrace := strings.LastIndexByte(p.src, '}')
 	for p.pos < len(p.src) {
 		s := p.rest()
 		best, _ := primitiveToken(s)
@@ -209,8 +210,10 @@ func (p *overrideParser) tokenize() {
 			}
 		}
 		try(quotedKind, quotedToken.FindString(s), "")
-		interpolation := rawInterpToken.FindString(s)
-		try(interpolationKind, interpolation, interpolation)
+		if p.pos < lastBrace {
+			interpolation := rawInterpToken.FindString(s)
+			try(interpolationKind, interpolation, interpolation)
+		}
 		punctuation := punctuationToken.FindString(s)
 		try(punctuationKind, punctuation, strings.Trim(punctuation, " \t"))
 		if best.kind == noToken {

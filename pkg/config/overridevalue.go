@@ -152,7 +152,7 @@ func (q quotedText) withQuotes() string {
 }
 
 // maxSweepValues bounds the values of one sweep.
-const maxSweepValues = 100_000
+const maxSweepValues = 10_000
 
 // sweepValues lists the values of a discrete sweep as texts. The options are those
 // of the config group, for glob.
