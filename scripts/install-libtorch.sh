@@ -20,7 +20,7 @@ writes build/libtorch.env:  . build/libtorch.env && go test ./...
   --cuda            the same with CUDA: one program for CPU and GPU
   --zip FILE|URL    an official libtorch zip; URL#sha256=HEX checks it
   --prefix DIR      where to install (default: where it was, else lib/ in the checkout)
-  --keep-downloads  leave the wheels in build/downloads and use what is there
+  --keep-downloads  keep the wheels in build/downloads, and use those that are there
 
 Environment:
   LIBTORCH=DIR      use this libtorch (DIR/lib, DIR/include) instead of installing one
@@ -249,19 +249,23 @@ stage_wheels() {
   wanted_wheels >"$stage/requirements.txt"
   [ -s "$stage/requirements.txt" ] || return 0
   check_libc
-  [ -z "$keep" ] || downloads=$repo/build/downloads
-  mkdir -p "$downloads"
+  mkdir "$downloads"
+  local found=${PIP_FIND_LINKS:-}
+  if [ -n "$keep" ]; then
+    mkdir -p "$repo/build/downloads"
+    found="$repo/build/downloads $found"
+  fi
   # The same files whatever the machine's own python is; these are the tags that the wheels carry.
   for version in 2_28 2_27 2_25 2_18 2_17; do platforms+=(--platform "manylinux_${version}_$arch"); done
   [ -t 1 ] || platforms+=(--quiet --progress-bar off)
   say "downloading $(wc -l <"$stage/requirements.txt") pinned wheels for Linux $arch"
-  TMPDIR=$stage/tmp run "${pip[@]}" download "${platforms[@]}" --platform "manylinux2014_$arch" \
+  TMPDIR=$stage/tmp PIP_FIND_LINKS=$found run "${pip[@]}" download "${platforms[@]}" --platform "manylinux2014_$arch" \
     --python-version 3.12 --implementation cp --abi cp312 --abi none --only-binary=:all: --no-deps \
     --require-hashes --requirement "$stage/requirements.txt" --dest "$downloads" --log "$log" ||
     die "the download failed: $(download_error)"
   for wheel in "$downloads"/*.whl; do
     unpack "$wheel"
-    [ -n "$keep" ] || rm -f -- "$wheel"
+    if [ -n "$keep" ]; then mv -- "$wheel" "$repo/build/downloads"; else rm -- "$wheel"; fi
   done
 }
 

@@ -63,10 +63,10 @@ var compiled = struct {
 func torchFiles(t *testing.T, top string) map[string][]byte {
 	t.Helper()
 	return map[string][]byte{
-		top + "/lib/libtorch_cpu.so":                []byte(library(t, "libtorch_cpu.so")),
-		top + "/lib/libc10.so":                      []byte(library(t, "libc10.so")),
-		top + "/lib/libgomp.so.1":                   []byte(library(t, "libgomp.so.1")),
-		top + "/lib/libtorch_cuda.so":               []byte(library(t, "libtorch_cuda.so")),
+		top + "/lib/libtorch_cpu.so":                library(t, "libtorch_cpu.so"),
+		top + "/lib/libc10.so":                      library(t, "libc10.so"),
+		top + "/lib/libgomp.so.1":                   library(t, "libgomp.so.1"),
+		top + "/lib/libtorch_cuda.so":               library(t, "libtorch_cuda.so"),
 		top + "/lib/libtorch_python.so":             []byte("python"),
 		top + "/lib/libtorch.so":                    []byte("pulls in CUDA"),
 		top + "/include/ATen/ATen.h":                []byte("#define ATEN 1\n"),
@@ -369,6 +369,19 @@ func TestNewPinsReplaceThePrefix(t *testing.T) {
 	m.mustInstall("--cpu")
 	if exists(m.repo + "/lib/torch/lib/libtorch_cuda.so") {
 		t.Error("--cpu left CUDA there")
+	}
+}
+
+func TestKeepsDownloadsWhenAsked(t *testing.T) {
+	m := newMachine(t)
+	m.mustInstall("--keep-downloads")
+	m.env = append(m.env, "PIP_FIND_LINKS=/nowhere")
+	m.mustInstall("--keep-downloads", "--prefix", m.dir+"/other")
+	if kept, _ := filepath.Glob(m.repo + "/build/downloads/*.whl"); len(kept) != 3 {
+		t.Errorf("kept %v", kept)
+	}
+	if !strings.Contains(read(t, m.repo+"/build/libtorch.env"), "OPENRETINA_NATIVE="+m.dir+"/other\n") {
+		t.Error("the environment file does not follow the prefix")
 	}
 }
 
