@@ -28,10 +28,10 @@ leave() {
 }
 trap leave EXIT
 
-# Makes the Debian that stages start from, with this machine's way to the network.
+# Makes the Debian that stages start from, with this machine's way to the network
+# (the package ca-certificates is there before its bundle is replaced, so no later step writes it again).
 make_base() {
-  [ -d "$folder/base/usr" ] || debootstrap --variant=minbase bookworm "$folder/base" >/dev/null
-  mkdir -p "$folder/base/etc/ssl/certs"
+  [ -d "$folder/base/usr" ] || debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/base" >/dev/null
   cp /etc/ssl/certs/ca-certificates.crt "$folder/base/etc/ssl/certs/"
   cp /etc/resolv.conf "$folder/base/etc/"
 }
