@@ -44,7 +44,7 @@ func newCmdCreateData(f *Factory, runF func(Interrupts, *createDataOptions) erro
 		Example: examples(`
 			openretina create-data demo-data
 			openretina create-data noise-data --num-colors 3 --num-sessions 2`),
-		Args: cobra.ExactArgs(1),
+		Args: wordsNamed("DIR", 1),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&opts.Kind, "kind", "", "retina or noise (default retina)")

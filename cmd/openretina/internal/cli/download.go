@@ -36,7 +36,7 @@ func newCmdDownload(f *Factory, runF func(Interrupts, *downloadOptions) error) *
 		Example: examples(`
 			openretina download hoefling_2024_base_low_res
 			openretina download euler_lab/hoefling_2024/responses/rgc_natstim_2024-08-14.zip`),
-		Args:              cobra.MinimumNArgs(1),
+		Args:              wordsNamed("NAME", 0),
 		ValidArgsFunction: completeModelNames,
 		RunE: f.action(func(args []string) error {
 			for _, arg := range args {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -137,11 +136,7 @@ func explainFlag(cmd *cobra.Command, err error) error {
 		name := unknown.GetSpecifiedName()
 		return flagErrorf("unknown flag --%s%s", name, suggest(name, flagNames(cmd), "--"))
 	case errors.As(err, &value):
-		cause := value.Unwrap()
-		if number := (*strconv.NumError)(nil); errors.As(cause, &number) {
-			cause = number.Err
-		}
-		return flagErrorf("--%s %q: %w", value.GetFlag().Name, value.GetValue(), cause)
+		return flagErrorf("--%s %q: %w", value.GetFlag().Name, value.GetValue(), value.Unwrap())
 	}
 	return asFlagError(err)
 }

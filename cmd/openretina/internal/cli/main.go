@@ -20,8 +20,8 @@ func Main() int {
 // run executes a command line and reports how it ended.
 func (f *Factory) run(root *cobra.Command, args []string) int {
 	cmd, err := f.execute(root, args)
-	if closeErr := f.IO.CloseOut(); err == nil {
-		err = closeErr
+	if closeErr := f.IO.CloseOut(); err == nil || !f.started && closeErr != nil {
+		err = closeErr // cobra's own commands print too
 	}
 	if err == nil {
 		return exitDone

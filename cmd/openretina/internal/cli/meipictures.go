@@ -72,7 +72,7 @@ func pictureTitle(target insilico.Neurons, places []int) string {
 	if len(target) > 1 {
 		return fmt.Sprintf("mean of %d neurons: %s", len(target), target)
 	}
-	return fmt.Sprintf("%s (%d of all)", target, places[0])
+	return fmt.Sprintf("%s, neuron %d (%d of all)", target[0].Session, target[0].Index, places[0])
 }
 
 func pictureNote(objective []float32) string {

@@ -30,7 +30,7 @@ func newCmdModels(f *Factory, runF func(Interrupts, *modelsOptions) error) *cobr
 		Example: examples(`
 			openretina models
 			openretina models --json`),
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: f.action(func([]string) error {
 			return runF(f.Interrupts, opts)
 		}),

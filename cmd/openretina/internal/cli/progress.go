@@ -21,12 +21,12 @@ const (
 type Progress struct {
 	label, unit string
 	scale       func(float64) string // of a count of units
-	show        func(text string, last bool)
-	every       time.Duration
+	output      progressOutput
 	now         func() time.Time
 
 	started, shown time.Time
 	first          int64 // done when it started
+	shownDone      int64
 	done, total    int64
 	note           string
 }
@@ -34,7 +34,7 @@ type Progress struct {
 // NewProgress starts a progress of units ("clips", "steps").
 func (f *Factory) NewProgress(label, unit string) *Progress {
 	p := &Progress{label: label, unit: " " + unit, scale: plainCount, now: time.Now}
-	p.every, p.show = f.IO.progressOutput(f.Settings.Progress)
+	p.output = f.IO.progressOutput(f.Settings.Progress)
 	return p
 }
 
@@ -45,26 +45,35 @@ func (f *Factory) NewByteProgress(label string) *Progress {
 	return p
 }
 
-// progressOutput is how the streams show progress in a mode of the settings.
-func (s *IOStreams) progressOutput(mode string) (every time.Duration, show func(text string, last bool)) {
-	bar := mode == "bar" || (mode == "auto" && s.ErrIsTerminal)
+// progressOutput is where progress is shown: show at most every so often, end once.
+type progressOutput struct {
+	every     time.Duration
+	show, end func(text string)
+	// keeps is true where what was shown stays.
+	keeps bool
+}
+
+// progressOutput is the output for a mode of the settings.
+func (s *IOStreams) progressOutput(mode string) progressOutput {
 	terminal, ok := s.Err.(*lockedWriter)
+	bar := mode == "bar" || (mode == "auto" && s.ErrIsTerminal)
 	switch {
 	case mode == "none":
-		return math.MaxInt64, func(string, bool) {}
+		nothing := func(string) {}
+		return progressOutput{every: math.MaxInt64, show: nothing, end: nothing}
 	case bar && ok:
-		return barEvery, func(text string, last bool) {
-			terminal.draw(cut(text, s.Width()-1))
-			if last {
-				terminal.end()
-			}
-		}
+		draw := func(text string) { terminal.draw(cut(text, s.Width()-1)) }
+		return progressOutput{every: barEvery, show: draw, end: func(text string) {
+			draw(text)
+			terminal.end()
+		}}
 	}
-	return lineEvery, func(text string, last bool) {
+	line := func(text string) {
 		if text != "" {
 			_, _ = io.WriteString(s.Err, text+"\n") // what is lost is progress
 		}
 	}
+	return progressOutput{every: lineEvery, show: line, end: line, keeps: true}
 }
 
 // Set says how much is done; total is negative where nobody knows.
@@ -74,23 +83,24 @@ func (p *Progress) Set(done, total int64) {
 		p.started, p.shown, p.first = now, now, done
 	}
 	p.done, p.total = done, total
-	if now.Sub(p.shown) >= p.every {
-		p.shown = now
-		p.show(p.text(now), false)
+	if now.Sub(p.shown) >= p.output.every {
+		p.shown, p.shownDone = now, done
+		p.output.show(p.text(now))
 	}
 }
 
 // Note puts a few words behind the numbers, such as the loss.
 func (p *Progress) Note(text string) { p.note = text }
 
-// Close ends the progress.
+// Close ends the progress, with a last word unless the work was brief or that word
+// was said.
 func (p *Progress) Close() {
-	now := p.now()
-	if p.started.IsZero() || now.Sub(p.started) < brief {
-		p.show("", true)
-		return
+	now, text := p.now(), ""
+	brieflyDone := p.started.IsZero() || now.Sub(p.started) < brief
+	if said := p.output.keeps && p.shownDone == p.done; !brieflyDone && !said {
+		text = p.text(now)
 	}
-	p.show(p.text(now), true)
+	p.output.end(text)
 }
 
 // text is one line: label, share, counts, rate, time left.

@@ -29,10 +29,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 			openretina create-data demo-data
 			openretina train --config simulated_retina paths.data_dir=demo-data`),
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return flagErrorf("unknown command %q%s", args[0], suggest(args[0], commandNames(cmd), ""))
-			}
-			return nil
+			return unknownCommand(cmd, args)
 		},
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -51,8 +48,39 @@ func newCmdRoot(f *Factory) *cobra.Command {
 		newCmdCreateData(f, nil),
 		newCmdVersion(f, nil),
 	)
+	root.SetHelpCommand(newCmdHelp())
 	completeSettings(root)
 	return root
+}
+
+// newCmdHelp is cobra's help command, except that it fails for what is no command.
+func newCmdHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Show what a command does",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return commandNames(cmd.Root()), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), args)
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
+}
+
+// unknownCommand refuses the first of some words, which is no command.
+func unknownCommand(root *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	return flagErrorf("unknown command %q%s", words[0], suggest(words[0], commandNames(root), ""))
 }
 
 func commandNames(root *cobra.Command) []string {

@@ -30,7 +30,7 @@ func newCmdVersion(f *Factory, runF func(Interrupts, *versionOptions) error) *co
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print what the program was built with",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		Example: examples(`openretina version --json`),
 		RunE: f.action(func([]string) error {
 			return runF(f.Interrupts, opts)

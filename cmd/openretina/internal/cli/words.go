@@ -3,6 +3,8 @@ package cli
 import (
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // settingWords are the settings that may be given like an override of the config.
@@ -34,6 +36,23 @@ func noWords(words []string) error {
 	}
 	return nil
 }
+
+// wordsNamed makes a command want words: at least one of that name, and at most
+// limit where it is positive.
+func wordsNamed(name string, limit int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, words []string) error {
+		if len(words) == 0 {
+			return flagErrorf("%s is missing", name)
+		}
+		if limit > 0 && len(words) > limit {
+			return noWords(words[limit:])
+		}
+		return nil
+	}
+}
+
+// noArgs is noWords for a command that takes flags only.
+func noArgs(_ *cobra.Command, words []string) error { return noWords(words) }
 
 // hydraFlags are the short flags of Hydra's command line, which have two letters.
 var hydraFlags = map[string]string{"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir"}
