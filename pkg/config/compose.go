@@ -314,7 +314,7 @@ func finish(o Options, root *Node, repo *repository, groups *groupOverrides, ove
 	if err := hydra.Set("job.override_dirname", dirname); err != nil {
 		return nil, err
 	}
-	return separate(o, c, root, hydra)
+	return separate(o, c, root)
 }
 
 func describeSources(repo *repository) []any {
@@ -358,7 +358,7 @@ func overrideDirname(hydra *Node, task []*override) (string, error) {
 
 // separate resolves the output directory and splits the tree in two: the
 // application's and Hydra's, which the application reads through ${hydra:…}.
-func separate(o Options, c *Config, root, hydra *Node) (*Config, error) {
+func separate(o Options, c *Config, root *Node) (*Config, error) {
 	full := root.Clone()
 	env := *root.env
 	full.env = &env

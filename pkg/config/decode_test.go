@@ -37,7 +37,6 @@ type coreConfig struct {
 	Channels   []int    `yaml:"channels,runtime"`
 	Rate       float32  `yaml:"rate"`
 	Size       [2]int64 `yaml:"size"`
-	shared     int
 }
 
 type modelConfig struct {
@@ -250,8 +249,12 @@ func TestNearest(t *testing.T) {
 		name, want string
 		ok         bool
 	}{
-		{"gama_input", "gamma_input", true}, {"Gamma_Input", "gamma_input", true}, {"dropuot_rate", "dropout_rate", true},
-		{"xyz", "", false}, {"", "", false}, {strings.Repeat("g", 300), "", false},
+		{"gama_input", "gamma_input", true},
+		{"Gamma_Input", "gamma_input", true},
+		{"dropuot_rate", "dropout_rate", true},
+		{"xyz", "", false},
+		{"", "", false},
+		{strings.Repeat("g", 300), "", false},
 	}
 	for _, tt := range tests {
 		got, ok := Nearest(tt.name, names)

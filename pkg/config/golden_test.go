@@ -220,6 +220,7 @@ func TestHydraCases(t *testing.T) {
 }
 
 func goldenCase(t *testing.T, dir string) {
+	t.Helper()
 	var a goldenArgs
 	readJSON(t, filepath.Join(dir, "args.json"), &a)
 	var want goldenError
@@ -344,6 +345,7 @@ type goldenJob struct {
 }
 
 func goldenSweep(t *testing.T, dir string, a goldenArgs, refused goldenError) {
+	t.Helper()
 	jobs, err := Sweep(goldenOptions(t, dir, a))
 	if refused.Class != "" {
 		if err == nil {

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/open-retina/openretina-go/configs"
 )
 
 func writeFiles(t *testing.T, dir string, files map[string]string) {
@@ -41,7 +39,7 @@ func TestLocate(t *testing.T) {
 		{Flags{Config: "extra.yaml"}, []string{"+db=b"}, "'y': 1\ndb:\n  from: more\n"},
 	}
 	for _, tt := range tests {
-		o, err := Locate(tt.flags, configs.FS, dir)
+		o, err := Locate(tt.flags, configsTree, dir)
 		if err != nil {
 			t.Errorf("%+v: %v", tt.flags, err)
 			continue
@@ -56,7 +54,7 @@ func TestLocate(t *testing.T) {
 			t.Errorf("%+v: %s %v, want %s", tt.flags, got, err, tt.want)
 		}
 	}
-	o, err := Locate(Flags{Config: "hoefling_2024"}, configs.FS, dir)
+	o, err := Locate(Flags{Config: "hoefling_2024"}, configsTree, dir)
 	if err != nil || o.ConfigName != "hoefling_2024" || o.Sources[0].Path != "configs" {
 		t.Errorf("bare name: %+v %v", o, err)
 	}
@@ -81,7 +79,7 @@ func TestLocateRefuses(t *testing.T) {
 		{Flags{Path: "lab", Name: "../lab/mine"}, "Cannot find primary config"},
 	}
 	for _, tt := range tests {
-		_, err := Locate(tt.flags, configs.FS, dir)
+		_, err := Locate(tt.flags, configsTree, dir)
 		if _, ok := asError(err); !ok || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %s", tt.flags, err, tt.want)
 		}
@@ -89,7 +87,7 @@ func TestLocateRefuses(t *testing.T) {
 }
 
 func TestOwnConfigs(t *testing.T) {
-	names := Primaries(configs.FS)
+	names := Primaries(configsTree)
 	if len(names) < 21 {
 		t.Errorf("%d primary configs", len(names))
 	}
@@ -130,7 +128,7 @@ func TestOwnConfigs(t *testing.T) {
 
 // TestOptions checks every option of every group with some primary config.
 func TestOptions(t *testing.T) {
-	repo := newRepository([]Source{{FS: configs.FS}}, &environment{})
+	repo := newRepository([]Source{{FS: configsTree}}, &environment{})
 	for _, group := range []string{"data_io", "dataloader", "model", "optimizer", "lr_scheduler", "trainer", "logger", "training_callbacks", "quality_checks", "evaluation"} {
 		for _, option := range repo.options(group) {
 			word := group + "=" + option

@@ -8,15 +8,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/open-retina/openretina-go/configs"
 )
+
+// configsTree is the tree that package configs embeds.
+var configsTree = os.DirFS("../../configs")
 
 // openretinaOptions is the environment in which the values of the Python package's
 // tree were recorded.
 func openretinaOptions(name string, overrides ...string) Options {
 	return Options{
-		Sources:    []Source{{FS: configs.FS, Path: "configs", Provider: "main"}},
+		Sources:    []Source{{FS: configsTree, Path: "configs", Provider: "main"}},
 		ConfigName: name, Overrides: overrides,
 		Env: envOf(map[string]string{"OPENRETINA_CACHE_DIRECTORY": "/cache", "USER": "alice"}),
 		Now: goldenClock, WorkDir: "/CWD", AppName: "openretina_main",
@@ -54,6 +55,7 @@ func TestOpenretinaBase(t *testing.T) { recordedFiles(t, "base") }
 func TestOpenretinaCommands(t *testing.T) { recordedFiles(t, "commands") }
 
 func recordedFiles(t *testing.T, dir string) {
+	t.Helper()
 	files, err := filepath.Glob("testdata/hydra_openretina/" + dir + "/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)
@@ -72,6 +74,7 @@ func recordedFiles(t *testing.T, dir string) {
 }
 
 func checkRecorded(t *testing.T, r recorded) {
+	t.Helper()
 	c, err := Compose(openretinaOptions(r.ConfigName, r.Overrides...))
 	if r.Error != nil {
 		if ours[r.ConfigName] {
@@ -101,6 +104,7 @@ func checkRecorded(t *testing.T, r recorded) {
 }
 
 func checkRecordedSweep(t *testing.T, r recorded) {
+	t.Helper()
 	jobs, err := Sweep(openretinaOptions(r.ConfigName, r.Overrides...))
 	if ours[r.ConfigName] {
 		t.Log("ours:", err)
@@ -187,8 +191,11 @@ func checkHydra(t *testing.T, c *Config, h recordedHydra) {
 	sweep, _ := c.Hydra.At("sweep.dir")
 	name, _ := c.Hydra.At("job.override_dirname")
 	for _, p := range [][3]string{
-		{"output_dir", c.OutputDir, h.OutputDir}, {"run_dir", pyNode(dir), h.RunDir}, {"sweep_dir", pyNode(sweep), h.SweepDir},
-		{"override_dirname", pyNode(name), h.Dirname}, {"job_name", c.JobName, h.JobName},
+		{"output_dir", c.OutputDir, h.OutputDir},
+		{"run_dir", pyNode(dir), h.RunDir},
+		{"sweep_dir", pyNode(sweep), h.SweepDir},
+		{"override_dirname", pyNode(name), h.Dirname},
+		{"job_name", c.JobName, h.JobName},
 	} {
 		if p[1] != p[2] {
 			t.Errorf("hydra %s: %s, want %s", p[0], p[1], p[2])
@@ -263,6 +270,7 @@ func TestOpenretinaLines(t *testing.T) {
 }
 
 func checkLine(t *testing.T, name string, base recorded, want recordedLine) {
+	t.Helper()
 	c, err := Compose(openretinaOptions(name, want.Overrides...))
 	if want.Error != nil {
 		if err == nil {

@@ -176,8 +176,10 @@ func packageHeader(display string, data []byte) (string, bool, error) {
 		}
 		words := strings.Fields(strings.TrimLeft(line, "#"))
 		if len(words) != 2 {
-			return "", false, &Error{Class: classValue, Origin: Origin{File: display, Line: i + 1},
-				Message: "Expected header format: KEY VALUE, got '" + strings.TrimSpace(strings.TrimLeft(line, "#")) + "'"}
+			return "", false, &Error{
+				Class: classValue, Origin: Origin{File: display, Line: i + 1},
+				Message: "Expected header format: KEY VALUE, got '" + strings.TrimSpace(strings.TrimLeft(line, "#")) + "'",
+			}
 		}
 		if words[0] == "@package" {
 			name, found = words[1], true

@@ -14,9 +14,18 @@ import (
 func TestFromValue(t *testing.T) {
 	five := 5
 	n, err := FromValue([]Pair{
-		{"z", uint8(3)}, {"a", float32(0.5)}, {"list", []int{1, 2}}, {"pointer", &five}, {"none", (*int)(nil)},
-		{"map", map[string]any{"b": 1, "a": nil}}, {2, "two"}, {"big", new(big.Int).Lsh(big.NewInt(1), 80)},
-		{"huge", uint64(math.MaxUint64)}, {"node", mustYAML(t, "k: v")}, {"array", [2]bool{true, false}}, {"object", Object{}},
+		{"z", uint8(3)},
+		{"a", float32(0.5)},
+		{"list", []int{1, 2}},
+		{"pointer", &five},
+		{"none", (*int)(nil)},
+		{"map", map[string]any{"b": 1, "a": nil}},
+		{2, "two"},
+		{"big", new(big.Int).Lsh(big.NewInt(1), 80)},
+		{"huge", uint64(math.MaxUint64)},
+		{"node", mustYAML(t, "k: v")},
+		{"array", [2]bool{true, false}},
+		{"object", Object{}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,15 +192,37 @@ t: {rel: "${..a.b}", up: "${.own}", own: 3}
 		text string
 		want any
 	}{
-		{"${a.b}", int64(1)}, {"x${a.b}y", "x1y"}, {"${a.${name}}", int64(1)}, {"${a[l][1]}", int64(20)}, {"${ a.b }", int64(1)},
-		{"${a.l}", []any{int64(10), int64(20)}}, {"<${a}>", "<{'b': 1, 'l': [10, 20], 'n': None}>"}, {"${a.n}", nil},
-		{"${double:${a.b}}", int64(2)}, {"${count:${a.l}}", int64(2)}, {"${len:${a}}", int64(3)}, {"${len:'äöü'}", int64(3)},
-		{"${oc.env:HOME}", "/h"}, {"${oc.env:NO,1}", "1"}, {"${oc.env:NO,null}", nil}, {"${oc.env:NO,[1]}", "[1]"},
-		{"${oc.select:a.b}", int64(1)}, {"${oc.select:zz,{k: [1, 'x']}}", Object{{"k", []any{int64(1), "x"}}}}, {"${oc.select:a.b.c,7}", int64(7)},
-		{"${oc.decode:'[1, 2.5]'}", []any{int64(1), 2.5}}, {"${oc.create:'{x: 1e-3}'}", Object{{"x", 0.001}}}, {"${oc.create:word}", Object{{"word", nil}}},
-		{"${oc.dict.keys:a}", []any{"b", "l", "n"}}, {"${oc.dict.values:a}", []any{int64(1), []any{int64(10), int64(20)}, nil}},
-		{"${oc.deprecated:a.b}", int64(1)}, {"${t.rel}", int64(1)}, {"${t.up}", int64(3)},
-		{`\${a.b}`, "${a.b}"}, {`\\${a.b}`, `\1`}, {`\\\${a.b}`, `\${a.b}`}, {`a\b $ {`, `a\b $ {`},
+		{"${a.b}", int64(1)},
+		{"x${a.b}y", "x1y"},
+		{"${a.${name}}", int64(1)},
+		{"${a[l][1]}", int64(20)},
+		{"${ a.b }", int64(1)},
+		{"${a.l}", []any{int64(10), int64(20)}},
+		{"<${a}>", "<{'b': 1, 'l': [10, 20], 'n': None}>"},
+		{"${a.n}", nil},
+		{"${double:${a.b}}", int64(2)},
+		{"${count:${a.l}}", int64(2)},
+		{"${len:${a}}", int64(3)},
+		{"${len:'äöü'}", int64(3)},
+		{"${oc.env:HOME}", "/h"},
+		{"${oc.env:NO,1}", "1"},
+		{"${oc.env:NO,null}", nil},
+		{"${oc.env:NO,[1]}", "[1]"},
+		{"${oc.select:a.b}", int64(1)},
+		{"${oc.select:zz,{k: [1, 'x']}}", Object{{"k", []any{int64(1), "x"}}}},
+		{"${oc.select:a.b.c,7}", int64(7)},
+		{"${oc.decode:'[1, 2.5]'}", []any{int64(1), 2.5}},
+		{"${oc.create:'{x: 1e-3}'}", Object{{"x", 0.001}}},
+		{"${oc.create:word}", Object{{"word", nil}}},
+		{"${oc.dict.keys:a}", []any{"b", "l", "n"}},
+		{"${oc.dict.values:a}", []any{int64(1), []any{int64(10), int64(20)}, nil}},
+		{"${oc.deprecated:a.b}", int64(1)},
+		{"${t.rel}", int64(1)},
+		{"${t.up}", int64(3)},
+		{`\${a.b}`, "${a.b}"},
+		{`\\${a.b}`, `\1`},
+		{`\\\${a.b}`, `\${a.b}`},
+		{`a\b $ {`, `a\b $ {`},
 		{"${now:%Y-%m-%d %H:%M:%S.%f %j %a %b %% %I%p %s %u %w %Q%z}", nil},
 	}
 	for _, tt := range tests[:len(tests)-1] {

@@ -13,7 +13,7 @@ func TestYAMLWrite(t *testing.T) {
 		value any
 		want  string
 	}{
-		{Object{{"a", nil}, {"b", true}, {"c", 1e-8}, {"d", math.Inf(-1)}, {"e", math.NaN()}, {"f", 1e16}, {"g", -0.0}}, "a: null\nb: true\nc: 1.0e-08\nd: -.inf\ne: .nan\nf: 1.0e+16\ng: 0.0\n"},
+		{Object{{"a", nil}, {"b", true}, {"c", 1e-8}, {"d", math.Inf(-1)}, {"e", math.NaN()}, {"f", 1e16}, {"g", 0.0}}, "a: null\nb: true\nc: 1.0e-08\nd: -.inf\ne: .nan\nf: 1.0e+16\ng: 0.0\n"},
 		{Object{{"a", []any{}}, {"b", Object{}}, {"c", []any{[]any{int64(1)}, Object{{"k", "v"}, {"l", []any{"x"}}}}}}, "a: []\nb: {}\nc:\n- - 1\n- k: v\n  l:\n  - x\n"},
 		{Object{{"a", "yes"}, {"b", "1e3"}, {"c", "???"}, {"d", "${x}"}, {"e", ""}, {"f", "- x"}, {"g", "it's"}, {"h", "a: b"}, {"i", "x #y"}}, "a: 'yes'\nb: '1e3'\nc: ???\nd: ${x}\ne: ''\nf: '- x'\ng: it's\nh: 'a: b'\ni: 'x #y'\n"},
 		{Object{{"a", "x\ny"}, {"b", "x \ny"}, {"c", "tab\t"}, {"d", "\x00\x1bé☃😀\ufeff"}, {"e", "x\u2028y"}}, "a: 'x\n\n  y'\nb: \"x \\ny\"\nc: \"tab\\t\"\nd: \"\\0\\eé☃\\U0001F600\\uFEFF\"\ne: \"x\\Ly\"\n"},
@@ -22,7 +22,9 @@ func TestYAMLWrite(t *testing.T) {
 		{Object{{"k", "'" + long}}, "k: '''word word word word word word word word word word word word word word word word\n  word word word word word word word word word word word word word word'\n"},
 		{Object{{"k", "\t" + long}}, "k: \"\\tword word word word word word word word word word word word word word word word\\\n  \\ word word word word word word word word word word word word word word\"\n"},
 		{[]any{int64(1), []any{"2"}}, "- 1\n- - '2'\n"},
-		{"plain", "plain\n"}, {Object{}, "{}\n"}, {[]any{}, "[]\n"},
+		{"plain", "plain\n"},
+		{Object{}, "{}\n"},
+		{[]any{}, "[]\n"},
 	}
 	for _, tt := range tests {
 		n, err := FromValue(tt.value)
@@ -51,11 +53,16 @@ func TestYAMLRead(t *testing.T) {
 		text string
 		want string
 	}{
-		{"", "{}"}, {"# nothing", "{}"}, {"--- {a: 1}", "{'a': 1}"}, {"a: &x {b: 1}\nc: *x", "{'a': {'b': 1},\n'c': {'b': 1}}"},
+		{"", "{}"},
+		{"# nothing", "{}"},
+		{"--- {a: 1}", "{'a': 1}"},
+		{"a: &x {b: 1}\nc: *x", "{'a': {'b': 1},\n'c': {'b': 1}}"},
 		{"b: &b {x: 1, y: 2}\nc:\n  <<: [*b, {z: 3, x: 9}]\n  y: 5", "{'b': {'x': 1,\n'y': 2},\n'c': {'x': 1,\n'y': 5,\n'z': 3}}"},
 		{"a: !!str 5\nb: !!int '7'\nc: !!float 3\nd: !!bool yes\ne: !!null ''\nf: !!map {}", "{'a': '5',\n'b': 7,\n'c': 3.0,\n'd': True,\n'e': None,\n'f': {}}"},
-		{"[1_000, 0b11, -0x1F, 010, 1:30, -1:30.5, 1_0.5_0, .5, -.5, 1e3, 1e, 08, 0o7, 1e400]",
-			"[1000, 3, -31, 8, 90, -90.5, 10.5, 0.5, '-.5', 1000.0, '1e', '08', '0o7', inf]"},
+		{
+			"[1_000, 0b11, -0x1F, 010, 1:30, -1:30.5, 1_0.5_0, .5, -.5, 1e3, 1e, 08, 0o7, 1e400]",
+			"[1000, 3, -31, 8, 90, -90.5, 10.5, 0.5, '-.5', 1000.0, '1e', '08', '0o7', inf]",
+		},
 		{"true: 1\n1.5: 2\nno: 3", "{True: 1,\n1.5: 2,\nFalse: 3}"},
 		{"1: a\ntrue: b\n1.0: c", "{1: 'c'}"},
 	}
@@ -71,13 +78,23 @@ func TestYAMLReadRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"a: 1\na: 2", "t.yaml:2: found duplicate key a"},
 		{"a: {b: ???}", "t.yaml:1: did not find expected node content (in {} and [], write '???' with quotes)"},
-		{"a: 1\nb: [1\nc: 2", "t.yaml:2: did not find expected ',' or ']'"}, {"a: 1\nb: x: y", "t.yaml:2: mapping values"}, {"a: 1\n---\nb: 2", "t.yaml:2: expected a single document in the stream"}, {"a: 1\n---\n[", "t.yaml"},
-		{"? [1]\n: 2", "t.yaml:1: found unhashable key"}, {"~: 1", "t.yaml:1: Incompatible key type 'NoneType'"},
+		{"a: 1\nb: [1\nc: 2", "t.yaml:2: did not find expected ',' or ']'"},
+		{"a: 1\nb: x: y", "t.yaml:2: mapping values"},
+		{"a: 1\n---\nb: 2", "t.yaml:2: expected a single document in the stream"},
+		{"a: 1\n---\n[", "t.yaml"},
+		{"? [1]\n: 2", "t.yaml:1: found unhashable key"},
+		{"~: 1", "t.yaml:1: Incompatible key type 'NoneType'"},
 		{"99999999999999999999: 1", "t.yaml:1: the key 99999999999999999999 is too large"},
-		{"a: !!python/object:os.system x", "could not determine a constructor"}, {"a: !!int x", "t.yaml:1: the value 'x' does not fit its tag !!int"},
-		{"a: !!float x", "does not fit"}, {"a: !!bool 7", "does not fit"}, {"a: !!str [1]", "does not fit its tag !!str"},
-		{"a:\n  <<: 5", "t.yaml:2: expected a mapping or list of mappings for merging"}, {"a: <<", "t.yaml:1: '<<' is no value"},
-		{"a: *nope", "t.yaml"}, {"a: \x00", "t.yaml"}, {"\xff", "t.yaml"},
+		{"a: !!python/object:os.system x", "could not determine a constructor"},
+		{"a: !!int x", "t.yaml:1: the value 'x' does not fit its tag !!int"},
+		{"a: !!float x", "does not fit"},
+		{"a: !!bool 7", "does not fit"},
+		{"a: !!str [1]", "does not fit its tag !!str"},
+		{"a:\n  <<: 5", "t.yaml:2: expected a mapping or list of mappings for merging"},
+		{"a: <<", "t.yaml:1: '<<' is no value"},
+		{"a: *nope", "t.yaml"},
+		{"a: \x00", "t.yaml"},
+		{"\xff", "t.yaml"},
 	}
 	for _, tt := range tests {
 		n, err := FromYAML("t.yaml", []byte(tt.text))

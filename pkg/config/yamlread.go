@@ -35,8 +35,10 @@ func FromYAML(name string, data []byte) (*Node, error) {
 
 func readYAML(name string, data []byte) (*Node, error) {
 	if len(data) > maxYAMLBytes {
-		return nil, &Error{Class: classParser, Origin: Origin{File: name},
-			Message: "the file is too large for a config"}
+		return nil, &Error{
+			Class: classParser, Origin: Origin{File: name},
+			Message: "the file is too large for a config",
+		}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
@@ -51,8 +53,10 @@ func readYAML(name string, data []byte) (*Node, error) {
 		if err != nil {
 			return nil, yamlError(name, data, err)
 		}
-		return nil, &Error{Class: classParser, Origin: Origin{File: name, Line: second.Line},
-			Message: "expected a single document in the stream"}
+		return nil, &Error{
+			Class: classParser, Origin: Origin{File: name, Line: second.Line},
+			Message: "expected a single document in the stream",
+		}
 	}
 	r := yamlReader{file: name}
 	if len(doc.Content) == 0 {
