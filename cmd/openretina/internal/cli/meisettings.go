@@ -16,6 +16,10 @@ import (
 // over them what the file of --config says.
 const meiPrimary = "mei_command"
 
+// meiDefaults is where the built-in settings are. Where --config or the line choose
+// another class, its arguments do not start from those of the built-in one.
+const meiDefaults = "configs/mei/default.yaml"
+
 // meiSettings composes the node mei.
 func meiSettings(f *Factory, file string, words []string) (*insilico.Settings, error) {
 	dir, err := os.Getwd()
@@ -46,6 +50,7 @@ func meiSettings(f *Factory, file string, words []string) (*insilico.Settings, e
 	if err != nil {
 		return nil, err
 	}
+	config.Retarget(node, meiDefaults)
 	return insilico.FromConfig(node)
 }
 
