@@ -19,6 +19,7 @@ else
 fi
 mkdir -p "$folder"
 stage='' directory=/ user=root
+chroot=$(command -v chroot) # looked up here: the PATH that ENV sets is the image's
 declare -A roots=() variables=()
 
 leave() {
@@ -40,7 +41,7 @@ in_stage() {
   local settings=() name
   for name in "${!variables[@]}"; do settings+=("$name=${variables[$name]}"); done
   env -i PATH=/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root "${settings[@]}" \
-    chroot "${roots[$stage]}" "$@"
+    "$chroot" "${roots[$stage]}" "$@"
 }
 
 # FROM image [AS name]
