@@ -282,7 +282,11 @@ func (d *defaultItem) setChoice(n *Node) error {
 	default:
 		s, ok := n.scalar.(string)
 		if !ok || n.shape != scalarShape {
-			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", lastPart(pyNodeType(n))).at(n).
+			kind := "dict"
+			if n.shape == scalarShape {
+				kind = pyType(n.scalar)
+			}
+			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", kind).at(n).
 				hint("quote it")
 		}
 		d.choice = choice{kind: nameChoice, name: s}
