@@ -66,6 +66,11 @@ func (c *configFlags) compose(f *Factory, overrides []string) (*config.Config, e
 	return config.Compose(options)
 }
 
+// builtinConfigs is the embedded tree.
+func builtinConfigs() config.Source {
+	return config.Source{FS: configs.FS, Path: "configs", Provider: "main"}
+}
+
 type configOptions struct {
 	IO        *IOStreams
 	Compose   func() (*config.Config, error)

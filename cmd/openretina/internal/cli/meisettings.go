@@ -26,14 +26,14 @@ func meiSettings(f *Factory, file string, words []string) (*insilico.Settings, e
 	if err != nil {
 		return nil, err
 	}
-	options := config.Options{Sources: []config.Source{{FS: configs.FS, Path: "configs", Provider: "main"}}}
+	options := config.Options{Sources: []config.Source{builtinConfigs()}}
 	text := "defaults:\n  - mei: default\n"
 	if file != "" {
 		if options, err = config.Locate(config.Flags{Config: file}, configs.FS, dir); err != nil {
 			return nil, err
 		}
 		// The built-in settings are in the group mei of the embedded tree.
-		options.Sources = append(options.Sources, config.Source{FS: configs.FS, Path: "configs", Provider: "main"})
+		options.Sources = append(options.Sources, builtinConfigs())
 		text += fmt.Sprintf("  - %q\n", options.ConfigName+"@_global_")
 	}
 	primary := config.Source{FS: memoryFile{meiPrimary + ".yaml", text}, Path: "openretina", Provider: "main"}

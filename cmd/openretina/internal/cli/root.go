@@ -38,6 +38,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 	f.flags = root.PersistentFlags()
 	addSettingFlags(f.flags)
 	root.SetFlagErrorFunc(explainFlag)
+	cobra.EnableCommandSorting = false
 	root.AddCommand(
 		newCmdTrain(f, nil),
 		newCmdPredict(f, nil),
