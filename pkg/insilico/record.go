@@ -56,6 +56,13 @@ func ReadRecord(dir string) (*Record, error) {
 	return r, err
 }
 
+// Clip copies the stimulus of target i.
+func (r *Record) Clip(i int) []float32 {
+	size := len(r.Stimulus.Data) / r.Stimulus.Shape[0]
+	clip := ndarray.Array{DType: r.Stimulus.DType, Shape: r.Stimulus.Shape[1:], Data: r.Stimulus.Data[i*size : (i+1)*size]}
+	return clip.Float32s()
+}
+
 func readStimuli(path string) (*ndarray.Array, error) {
 	arrays, err := npy.ReadZipFile(path)
 	if err != nil {

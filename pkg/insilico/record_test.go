@@ -30,6 +30,9 @@ func TestReadRecord(t *testing.T) {
 	if !slices.Equal(got.Stimulus.Shape, r.Stimulus.Shape) || !slices.Equal(got.Stimulus.Data, r.Stimulus.Data) {
 		t.Errorf("stimulus of shape %v", got.Stimulus.Shape)
 	}
+	if !slices.Equal(got.Clip(1), clip(r, 1)) {
+		t.Error("another stimulus")
+	}
 	if !reflect.DeepEqual(got.Settings.Postprocessors, r.settings.Postprocessors) || got.Settings.Frames != 12 {
 		t.Errorf("settings are %+v", got.Settings)
 	}

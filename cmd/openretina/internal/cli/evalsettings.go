@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/eval"
+	"github.com/open-retina/openretina-go/pkg/evaluation"
+)
+
+// evaluationNode is the node evaluation of a config.
+type evaluationNode struct {
+	ModelPath          string  `yaml:"model_path,runtime"`
+	ModelTag           *string `yaml:"model_tag"`
+	DataSplit          string  `yaml:"data_split"`
+	AddResponses       bool    `yaml:"add_responses_to_model_results"`
+	ModelResultsPath   *string `yaml:"model_results_path"`
+	SummaryResultsPath *string `yaml:"summary_results_path"`
+	VarRatioCutoff     float64 `yaml:"var_ratio_cutoff"`
+	Statistics         bool    `yaml:"compute_dataset_statistics"`
+}
+
+// evalSettings are what the config and the command line say about an evaluation.
+type evalSettings struct {
+	root *config.Node
+	node evaluationNode
+	// model is a model's word.
+	model, experiment, species string
+	seed                       int64
+	// output is the directory of the results.
+	output string
+	// dataDir is where a truth may lie, mei where most exciting inputs do; both may
+	// be empty.
+	dataDir, mei string
+}
+
+func readEvalSettings(o *evalOptions) (*evalSettings, error) {
+	composed, err := o.Compose()
+	if err != nil {
+		return nil, err
+	}
+	s := &evalSettings{root: composed.Root, experiment: "unknown"}
+	if o.Run != "" {
+		if err := s.root.Set("paths.output_dir", o.Run); err != nil {
+			return nil, err
+		}
+	}
+	s.node = evaluationNode{DataSplit: evaluation.AllTests, VarRatioCutoff: eval.DefaultVarRatioCutoff}
+	for _, key := range []struct {
+		path string
+		to   any
+	}{
+		{"evaluation", &s.node},
+		{"exp_name", &s.experiment},
+		{"seed", &s.seed},
+		{"data_io.stimuli.specie", &s.species},
+		{"data_io.responses.specie", &s.species}, // goes before the other one
+		{"data_io.responses.base_data_path", &s.dataDir},
+	} {
+		if err := decodeAt(s.root, key.path, key.to); err != nil {
+			return nil, err
+		}
+	}
+	if s.model = o.Model; s.model == "" {
+		if s.model = s.node.ModelPath; s.model == "" {
+			return nil, flagErrorf("--model is missing")
+		}
+	}
+	s.findDirectories(o)
+	return s, nil
+}
+
+// decodeAt decodes what stands under a path; what is absent or null leaves the
+// value as it is.
+func decodeAt(root *config.Node, path string, to any) error {
+	n, err := root.Select(path)
+	if err != nil || n == nil || n.Kind() == config.Null {
+		return err
+	}
+	return n.Decode(to)
+}
+
+// findDirectories chooses where results go and most exciting inputs come from.
+func (s *evalSettings) findDirectories(o *evalOptions) {
+	run := runDirectory(s.model)
+	s.output, s.mei = o.Output, o.MEI
+	switch {
+	case s.output != "":
+	case run != "":
+		s.output = run
+	case s.node.ModelResultsPath != nil:
+		s.output = filepath.Dir(*s.node.ModelResultsPath)
+	case s.node.SummaryResultsPath != nil:
+		s.output = filepath.Dir(*s.node.SummaryResultsPath)
+	default:
+		s.output = "eval_" + modelName(s.model)
+	}
+	if s.mei == "" && run != "" {
+		if dir := filepath.Join(run, "mei"); isFile(filepath.Join(dir, "mei.json")) {
+			s.mei = dir
+		}
+	}
+}
+
+// checkOutputs tells before anything is computed whether the results can be
+// written.
+func (s *evalSettings) checkOutputs() error {
+	for _, path := range []*string{s.node.ModelResultsPath, s.node.SummaryResultsPath} {
+		if path == nil {
+			continue
+		}
+		if err := checkOutput(*path); err != nil {
+			return err
+		}
+	}
+	return makeOutputDirectory(s.output)
+}
+
+// options describe the evaluation of the model in a file.
+func (s *evalSettings) options(file string) evaluation.Options {
+	path := s.model
+	if info, err := os.Stat(path); err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) {
+		path = file // a run's best checkpoint, or a download
+	}
+	tag := path
+	if s.node.ModelTag != nil {
+		tag = *s.node.ModelTag
+	}
+	return evaluation.Options{
+		Split: s.node.DataSplit, Statistics: s.node.Statistics, Seed: uint32(s.seed),
+		Summary: eval.Options{
+			ModelPath: path, ModelTag: tag, Experiment: s.experiment, Species: s.species,
+			VarRatioCutoff: s.node.VarRatioCutoff, AddResponses: s.node.AddResponses,
+		},
+	}
+}
