@@ -142,11 +142,13 @@ func build(o Options, fill func(*CoreReadout) error) (*CoreReadout, error) {
 		Loss: defaultLoss(), EvaluationLoss: defaultEvaluationLoss(), device: o.Device, rng: rng,
 		store: nn.NewStore(torch.CPU, rng), readouts: map[string]Readout{},
 	}
-	if err := fill(m); err != nil {
-		m.Close()
-		return nil, err
-	}
-	if err := m.moveTo(o.Device); err != nil {
+	err = torch.Do(context.Background(), torch.Inference, func(*torch.Scope) error {
+		if err := fill(m); err != nil {
+			return err
+		}
+		return m.moveTo(o.Device)
+	})
+	if err != nil {
 		m.Close()
 		return nil, err
 	}

@@ -2,61 +2,77 @@ package torch
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
 )
 
 // op runs an operation on operands, all of which must be there, and takes its
-// result into the scope.
+// result into the scope; nil where there is no result.
 func (s *Scope) op(name string, call func(grad bool) (libtorch.Handle, *libtorch.Error), operands ...*Tensor) *Tensor {
-	if !s.ready(name, operands...) {
+	var handle libtorch.Handle
+	s.effect(name, func() (err *libtorch.Error) {
+		handle, err = call(s.grad)
+		return err
+	}, operands...)
+	if handle == nil {
 		return nil
 	}
-	h, err := call(s.grad)
-	runtime.KeepAlive(s)
-	if err != nil {
-		s.failed(name, err, operands...)
-		return nil
-	}
-	t := &Tensor{handle: h}
-	s.own(t)
+	t := &Tensor{made: here()}
+	s.own(t, handle)
 	return t
 }
 
-// effect runs an operation without a result.
+// effect runs an operation that gives no tensor.
 func (s *Scope) effect(name string, call func() *libtorch.Error, operands ...*Tensor) {
 	if !s.ready(name, operands...) {
 		return
 	}
-	err := call()
-	runtime.KeepAlive(s)
+	var err *libtorch.Error
+	if s.worker != 0 {
+		err = call()
+	} else if waiting := onWorker(s.ctx, func(int) { err = call() }); waiting != nil {
+		s.Fail(waiting)
+		return
+	}
+	// A tensor keeps its scope, which keeps the handle that call used.
+	runtime.KeepAlive(operands)
 	if err != nil {
 		s.failed(name, err, operands...)
 	}
 }
 
-// ready tells whether an operation may run: no error so far, not cancelled, the
-// scope and all operands open.
+// ready tells whether an operation may run: no error so far, not cancelled, on
+// the scope's own goroutine, the scope and all operands open.
 func (s *Scope) ready(name string, operands ...*Tensor) bool {
-	if s.err != nil {
-		return false
-	}
-	if s.owned.closed {
-		s.Fail(&Error{Op: name, Kind: ErrClosed, Msg: "scope is closed" + s.owned.made})
-		return false
-	}
-	if s.ctx.Err() != nil {
+	switch {
+	case s.err != nil:
+	case s.owned.closed:
+		s.Fail(&Error{Op: name, Kind: ErrClosed, Msg: "the scope is closed" + s.owned.made.String()})
+	case s.ctx.Err() != nil:
 		s.Fail(context.Cause(s.ctx))
-		return false
+	case s.worker != 0 && libtorch.ThreadMark() != s.worker:
+		s.Fail(&Error{Op: name, Msg: "a scope belongs to one goroutine: this is another" + s.owned.made.String()})
+	default:
+		s.checkOperands(name, operands)
 	}
-	for _, t := range operands {
-		if t == nil || t.handle == nil {
-			s.Fail(&Error{Op: name, Layer: s.currentLayer(), Kind: ErrClosed, Msg: "tensor is closed or missing"})
-			return false
+	return s.err == nil
+}
+
+func (s *Scope) checkOperands(name string, operands []*Tensor) {
+	for i, t := range operands {
+		var msg string
+		switch {
+		case t == nil:
+			msg = fmt.Sprintf("tensor %d of %d is missing", i+1, len(operands))
+		case t.handle == nil:
+			msg = fmt.Sprintf("tensor %d of %d is closed%s", i+1, len(operands), t.made)
+		default:
+			continue
 		}
+		s.Fail(&Error{Op: name, Layer: s.currentLayer(), Kind: ErrClosed, Msg: msg})
 	}
-	return true
 }
 
 func (s *Scope) failed(name string, err *libtorch.Error, operands ...*Tensor) {

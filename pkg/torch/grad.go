@@ -9,14 +9,11 @@ func (s *Scope) RequireGrad(t *Tensor, on bool) *Tensor {
 }
 
 // RequiresGrad tells whether operations of t are recorded.
-func (s *Scope) RequiresGrad(t *Tensor) (bool, error) {
-	if !s.ready("requires_grad", t) {
-		return false, s.err
-	}
-	on, err := libtorch.RequiresGrad(t.handle)
-	if err != nil {
-		s.failed("requires_grad", err, t)
-	}
+func (s *Scope) RequiresGrad(t *Tensor) (on bool, err error) {
+	s.effect("requires_grad", func() (e *libtorch.Error) {
+		on, e = libtorch.RequiresGrad(t.handle)
+		return e
+	}, t)
 	return on, s.err
 }
 
@@ -33,20 +30,7 @@ func (s *Scope) BackwardWith(t, gradient *Tensor) {
 
 // Grad is t's collected gradient, nil where it has none. The storage is shared.
 func (s *Scope) Grad(t *Tensor) *Tensor {
-	if !s.ready("grad", t) {
-		return nil
-	}
-	h, err := libtorch.Grad(t.handle)
-	if err != nil {
-		s.failed("grad", err, t)
-		return nil
-	}
-	if h == nil {
-		return nil
-	}
-	grad := &Tensor{handle: h}
-	s.own(grad)
-	return grad
+	return s.op("grad", func(bool) (libtorch.Handle, *libtorch.Error) { return libtorch.Grad(t.handle) }, t)
 }
 
 // ClearGrad sets t's gradient to none.
@@ -73,8 +57,7 @@ func (s *Scope) AddInPlace(t *Tensor, value float64) {
 // maxNorm, as torch.nn.utils.clip_grad_norm_, and returns the norm they had.
 func (s *Scope) ClipGradNorm(params []*Tensor, maxNorm float64) (float64, error) {
 	var total float64
-	s.effect("clip_grad_norm", func() *libtorch.Error {
-		var err *libtorch.Error
+	s.effect("clip_grad_norm", func() (err *libtorch.Error) {
 		total, err = libtorch.ClipGradNorm(rawHandles(params), maxNorm)
 		return err
 	}, params...)

@@ -19,13 +19,13 @@ func (s *Scope) Conv3D(x, weight, bias *Tensor, o Conv3DOptions) *Tensor {
 	if bias != nil {
 		operands, offset = append(operands, bias), bias.handle
 	}
-	padding := o.Padding[:]
+	padding := &o.Padding
 	if o.Same {
 		padding = nil
 	}
 	stride, dilation := atLeastOne(o.Stride), atLeastOne(o.Dilation)
 	return s.op("conv3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.Conv3D(grad, x.handle, weight.handle, offset, stride[:], padding, dilation[:], 1)
+		return libtorch.Conv3D(grad, x.handle, weight.handle, offset, stride, padding, dilation)
 	}, operands...)
 }
 
@@ -39,14 +39,14 @@ func atLeastOne(v [3]int64) [3]int64 {
 // AvgPool3D averages over blocks of the given size (time, height, width).
 func (s *Scope) AvgPool3D(x *Tensor, kernel [3]int64) *Tensor {
 	return s.op("avg_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.AvgPool3D(grad, x.handle, kernel[:])
+		return libtorch.AvgPool3D(grad, x.handle, kernel)
 	}, x)
 }
 
 // MaxPool3D takes the maximum over blocks of the given size.
 func (s *Scope) MaxPool3D(x *Tensor, kernel [3]int64) *Tensor {
 	return s.op("max_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.MaxPool3D(grad, x.handle, kernel[:])
+		return libtorch.MaxPool3D(grad, x.handle, kernel)
 	}, x)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 
@@ -27,45 +28,50 @@ const (
 // Scope owns tensors and carries the first error of a computation. It belongs to
 // one goroutine; loader goroutines hand over Go slices, never tensors.
 type Scope struct {
-	outer  *Scope
-	ctx    context.Context
-	mode   Mode
-	grad   bool
-	device Device
-	layer  []string
-	rng    *Generator
-	err    error
-	owned  *owned
-	net    runtime.Cleanup
+	outer   *Scope
+	ctx     context.Context
+	mode    Mode
+	grad    bool
+	device  Device
+	layer   []string
+	rng     *Generator
+	err     error
+	worker  int       // whose thread the scope's operations run on; 0: any
+	tensors []*Tensor // by their index
+	owned   *owned
+	net     runtime.Cleanup
 }
 
-// owned is what a scope frees; apart from the scope, so that a forgotten scope
-// can be reported and its tensors freed when it is collected.
+// owned is what a scope frees: the handles of its tensors, in their order. It
+// stands apart from the scope, and nothing in it leads back, so that a forgotten
+// scope can be collected, reported and its tensors freed.
 type owned struct {
-	tensors []*Tensor
+	handles []libtorch.Handle
 	closed  bool
-	made    string // where the scope was made, in debug builds
+	made    origin
 }
 
 // NewScope makes a scope without an outer one, for tensors that live long
-// (parameters, optimizer state). Its operations record no gradients.
+// (parameters, optimizer state). Its operations record no gradients. One
+// goroutine at a time may use it.
 func NewScope(device Device) *Scope {
 	return newScope(nil, context.Background(), Inference, device)
 }
 
 func newScope(outer *Scope, ctx context.Context, mode Mode, device Device) *Scope {
-	s := &Scope{outer: outer, ctx: ctx, mode: mode, grad: mode != Inference, device: device, owned: &owned{made: creationStack()}}
+	s := &Scope{outer: outer, ctx: ctx, mode: mode, grad: mode != Inference, device: device, owned: &owned{made: here()}}
 	s.net = runtime.AddCleanup(s, reportForgotten, s.owned)
 	return s
 }
 
 var (
 	leakMu     sync.Mutex
-	leakReport = func(string) {}
+	leakReport = func(message string) { slog.Warn(message) }
 )
 
 // OnForgottenScope sets what is told when a scope with tensors is garbage
-// collected before Close. The tensors are freed then all the same.
+// collected before Close; without it that is slog.Warn. The tensors are freed
+// then all the same.
 func OnForgottenScope(report func(message string)) {
 	leakMu.Lock()
 	defer leakMu.Unlock()
@@ -73,24 +79,19 @@ func OnForgottenScope(report func(message string)) {
 }
 
 func reportForgotten(o *owned) {
-	if o.closed || len(o.tensors) == 0 {
+	if o.closed || len(o.handles) == 0 {
 		return
 	}
 	leakMu.Lock()
 	report := leakReport
 	leakMu.Unlock()
-	report(fmt.Sprintf("scope with %d tensors was never closed%s", len(o.tensors), o.made))
+	report(fmt.Sprintf("a scope with %d tensors was never closed%s", len(o.handles), o.made))
 	o.free()
 }
 
 func (o *owned) free() {
-	handles := make([]libtorch.Handle, 0, len(o.tensors))
-	for _, t := range o.tensors {
-		handles = append(handles, t.handle)
-		t.handle, t.owner = nil, nil
-	}
-	o.tensors, o.closed = nil, true
-	libtorch.Free(handles)
+	libtorch.Free(o.handles)
+	o.handles, o.closed = nil, true
 }
 
 // Close frees the scope's tensors. A second call does nothing.
@@ -100,6 +101,10 @@ func (s *Scope) Close() {
 	}
 	s.net.Stop()
 	s.owned.free()
+	for _, t := range s.tensors {
+		t.handle = nil
+	}
+	s.tensors = nil
 }
 
 // Err is the first error of the scope, or nil.
@@ -149,7 +154,7 @@ func (s *Scope) Inner(f func(*Scope) error) error {
 		return s.err
 	}
 	inner := newScope(s, s.ctx, s.mode, s.device)
-	inner.grad, inner.rng = s.grad, s.rng
+	inner.grad, inner.rng, inner.worker = s.grad, s.rng, s.worker
 	defer inner.Close()
 	err := finish(inner, f(inner))
 	if err != nil {
@@ -167,13 +172,18 @@ func (s *Scope) NoGrad() (restore func()) {
 	return func() { s.grad = before }
 }
 
-// finish is the error of a scope's function: its own result, unless that is
-// missing or only follows from the scope's first error.
+// finish is the error of a scope's function: the scope's first error, with the
+// function's own where that is another one.
 func finish(s *Scope, err error) error {
-	if err == nil || s.err != nil && !errors.Is(err, s.err) {
-		return errors.Join(s.err, err)
+	switch {
+	case s.err == nil:
+		return err
+	case err == nil:
+		return s.err
+	case errors.Is(err, s.err):
+		return err
 	}
-	return err
+	return fmt.Errorf("%w; then %w", s.err, err)
 }
 
 // Keep moves a detached value of t to the outer scope and returns it. The graph
@@ -184,59 +194,72 @@ func (s *Scope) Keep(t *Tensor) *Tensor { return s.moveOut(s.Detach(t)) }
 func (s *Scope) KeepGraph(t *Tensor) *Tensor { return s.moveOut(t) }
 
 func (s *Scope) moveOut(t *Tensor) *Tensor {
-	if s.err != nil || t == nil {
+	if !s.ready("keep", t) {
 		return nil
 	}
-	if s.outer == nil {
+	switch {
+	case s.outer == nil:
 		s.Fail(&Error{Op: "keep", Msg: "this scope has no outer scope"})
 		return nil
-	}
-	if t.owner != s.owned {
-		s.Fail(&Error{Op: "keep", Kind: ErrClosed, Msg: "tensor does not belong to this scope"})
+	case s.outer.owned.closed:
+		s.Fail(&Error{Op: "keep", Kind: ErrClosed, Msg: "the outer scope is closed" + s.outer.owned.made.String()})
+		return nil
+	case t.scope != s:
+		s.Fail(&Error{Op: "keep", Msg: "the tensor belongs to another scope"})
 		return nil
 	}
-	s.owned.remove(t)
-	s.outer.own(t)
+	handle := s.disown(t)
+	s.outer.own(t, handle)
 	return t
 }
 
-func (s *Scope) own(t *Tensor) {
-	t.owner, t.index = s.owned, len(s.owned.tensors)
-	s.owned.tensors = append(s.owned.tensors, t)
+// own takes a handle into the scope, as t's.
+func (s *Scope) own(t *Tensor, handle libtorch.Handle) {
+	t.handle, t.scope, t.index = handle, s, len(s.tensors)
+	s.tensors = append(s.tensors, t)
+	s.owned.handles = append(s.owned.handles, handle)
 }
 
-func (o *owned) remove(t *Tensor) {
-	last := len(o.tensors) - 1
-	o.tensors[t.index] = o.tensors[last]
-	o.tensors[t.index].index = t.index
-	o.tensors = o.tensors[:last]
+// disown takes t, which is closed then, and its handle out of the scope.
+func (s *Scope) disown(t *Tensor) libtorch.Handle {
+	last := len(s.tensors) - 1
+	moved := s.tensors[last]
+	s.tensors[t.index], s.owned.handles[t.index] = moved, s.owned.handles[last]
+	moved.index = t.index
+	s.tensors, s.owned.handles = s.tensors[:last], s.owned.handles[:last]
+	handle := t.handle
+	t.handle = nil
+	return handle
 }
 
-// Free frees tensors of this scope before Close; nil entries are skipped.
+// Free frees tensors of this scope before Close; nil entries and tensors of
+// other scopes are left alone.
 func (s *Scope) Free(tensors ...*Tensor) {
+	var handles []libtorch.Handle
 	for _, t := range tensors {
-		if t == nil || t.owner != s.owned {
-			continue
+		if t != nil && t.handle != nil && t.scope == s {
+			handles = append(handles, s.disown(t))
 		}
-		s.owned.remove(t)
-		libtorch.Free([]libtorch.Handle{t.handle})
-		t.handle, t.owner = nil, nil
 	}
+	libtorch.Free(handles)
 }
 
 // LiveTensors is the number of tensors that exist in the process.
 func LiveTensors() int64 { return libtorch.Live() }
 
-// Replace makes t hold the value of another tensor of this scope, which is
-// closed by it.
+// Replace makes t hold the value of another tensor, which is closed by it. Both
+// must belong to this scope.
 func (s *Scope) Replace(t, by *Tensor) {
 	if !s.ready("replace", t, by) {
 		return
 	}
-	s.owned.remove(by)
+	if t.scope != s || by.scope != s || t == by {
+		s.Fail(&Error{Op: "replace", Msg: "the tensors must be two of this scope"})
+		return
+	}
+	handle := s.disown(by)
 	libtorch.Free([]libtorch.Handle{t.handle})
-	t.handle = by.handle
-	by.handle, by.owner = nil, nil
+	t.handle, s.owned.handles[t.index] = handle, handle
 }
 
 // SetDevice changes where the scope's operations create tensors.

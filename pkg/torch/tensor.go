@@ -10,20 +10,18 @@ import (
 // Tensor is a value of a scope. It has no methods that compute: those are the
 // scope's.
 type Tensor struct {
-	handle libtorch.Handle
-	owner  *owned
-	index  int
+	handle libtorch.Handle // nil: closed
+	scope  *Scope          // the owner; so a tensor in use keeps it from being collected
+	index  int             // in the owner's list
+	made   origin
 }
 
 // Shape is the tensor's sizes, or the scope's error.
-func (s *Scope) Shape(t *Tensor) ([]int64, error) {
-	if !s.ready("shape", t) {
-		return nil, s.err
-	}
-	shape, err := libtorch.Shape(t.handle)
-	if err != nil {
-		s.failed("shape", err, t)
-	}
+func (s *Scope) Shape(t *Tensor) (shape []int64, err error) {
+	s.effect("shape", func() (e *libtorch.Error) {
+		shape, e = libtorch.Shape(t.handle)
+		return e
+	}, t)
 	return shape, s.err
 }
 
@@ -38,47 +36,44 @@ func (s *Scope) Dim(t *Tensor, dim int) int64 {
 		dim += len(shape)
 	}
 	if dim < 0 || dim >= len(shape) {
-		s.Fail(&Error{Op: "dim", Layer: s.currentLayer(), Shapes: [][]int64{shape}, Kind: ErrShape,
-			Msg: fmt.Sprintf("no dimension %d", dim)})
+		s.Fail(&Error{
+			Op: "dim", Layer: s.currentLayer(), Shapes: [][]int64{shape}, Kind: ErrShape,
+			Msg: fmt.Sprintf("no dimension %d", dim),
+		})
 		return 0
 	}
 	return shape[dim]
 }
 
 // DType is the tensor's element type, or the scope's error.
-func (s *Scope) DType(t *Tensor) (ndarray.DType, error) {
-	if !s.ready("dtype", t) {
-		return ndarray.Invalid, s.err
-	}
-	d, err := libtorch.DType(t.handle)
-	if err != nil {
-		s.failed("dtype", err, t)
-	}
-	return d, s.err
+func (s *Scope) DType(t *Tensor) (dtype ndarray.DType, err error) {
+	s.effect("dtype", func() (e *libtorch.Error) {
+		dtype, e = libtorch.DType(t.handle)
+		return e
+	}, t)
+	return dtype, s.err
 }
 
 // Item is the value of a tensor with one element, or the scope's error.
-func (s *Scope) Item(t *Tensor) (float64, error) {
-	if !s.ready("item", t) {
-		return 0, s.err
-	}
-	v, err := libtorch.Item(t.handle)
-	if err != nil {
-		s.failed("item", err, t)
-	}
-	return v, s.err
+func (s *Scope) Item(t *Tensor) (value float64, err error) {
+	s.effect("item", func() (e *libtorch.Error) {
+		value, e = libtorch.Item(t.handle)
+		return e
+	}, t)
+	return value, s.err
 }
 
 // Float32s copies the elements out in C order, converted to float32.
 func (s *Scope) Float32s(t *Tensor) ([]float32, error) {
-	t = s.As(t, ndarray.Float32)
-	shape, err := s.Shape(t)
+	converted := s.As(t, ndarray.Float32)
+	defer s.Free(converted)
+	shape, err := s.Shape(converted)
 	if err != nil {
 		return nil, err
 	}
 	values := make([]float32, count(shape))
-	if err := libtorch.CopyOutFloat32(t.handle, values); err != nil {
-		s.failed("copy out", err, t)
+	s.effect("copy out", func() *libtorch.Error { return libtorch.CopyOutFloat32(converted.handle, values) }, converted)
+	if s.err != nil {
 		return nil, s.err
 	}
 	return values, nil
@@ -98,8 +93,8 @@ func (s *Scope) Array(t *Tensor) (*ndarray.Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := libtorch.CopyOut(t.handle, a.Data); err != nil {
-		s.failed("copy out", err, t)
+	s.effect("copy out", func() *libtorch.Error { return libtorch.CopyOut(t.handle, a.Data) }, t)
+	if s.err != nil {
 		return nil, s.err
 	}
 	return a, nil

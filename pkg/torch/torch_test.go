@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
 )
 
 // do runs f in a computation that must not fail and must not leak.
@@ -272,7 +273,7 @@ func TestThreadsReachLibtorch(t *testing.T) {
 	for _, n := range []int{1, 2} {
 		SetThreads(n)
 		do(t, Inference, func(*Scope) error {
-			if got := currentThreads(); got != n {
+			if got := libtorch.Threads(); got != n {
 				t.Errorf("libtorch uses %d threads, want %d", got, n)
 			}
 			return nil

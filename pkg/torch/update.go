@@ -1,6 +1,10 @@
 package torch
 
-import "github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+import (
+	"slices"
+
+	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+)
 
 // AdamUpdate is one step of torch.optim.Adam, or AdamW where Decoupled, for
 // parameters that all have a gradient. Steps counts the updates of each, this
@@ -20,7 +24,7 @@ func (s *Scope) AdamStep(u AdamUpdate) {
 				LR: u.LR, Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps, WeightDecay: u.WeightDecay,
 				Decoupled: u.Decoupled, AMSGrad: u.MaxExpAvgSq != nil, Maximize: u.Maximize,
 			})
-	}, u.Params...)
+	}, slices.Concat(u.Params, u.ExpAvg, u.ExpAvgSq, u.MaxExpAvgSq)...)
 }
 
 // SGDUpdate is one step of torch.optim.SGD for parameters that all have a
@@ -39,5 +43,5 @@ func (s *Scope) SGDStep(u SGDUpdate) {
 			LR: u.LR, Momentum: u.Momentum, Dampening: u.Dampening, WeightDecay: u.WeightDecay,
 			Nesterov: u.Nesterov, Maximize: u.Maximize,
 		})
-	}, u.Params...)
+	}, slices.Concat(u.Params, u.MomentumBuffer)...)
 }

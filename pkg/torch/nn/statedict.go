@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -51,9 +52,11 @@ func (s *Store) Load(state []ndarray.Named) error {
 	if err := s.check(state); err != nil {
 		return err
 	}
-	return s.scope.Inner(func(in *torch.Scope) error {
+	return s.scope.Do(context.Background(), torch.Inference, func(in *torch.Scope) error {
 		for _, n := range state {
-			in.CopyInto(s.byName[n.Name].Tensor, in.FromArray(n.Array))
+			value := in.FromArray(n.Array)
+			in.CopyInto(s.byName[n.Name].Tensor, value)
+			in.Free(value)
 		}
 		return in.Err()
 	})

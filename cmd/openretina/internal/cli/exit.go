@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,15 @@ type internalError struct {
 }
 
 func (e *internalError) Error() string { return fmt.Sprintf("internal error: %v", e.value) }
+
+// newInternalError makes an error of what recover gave. A panic that came through
+// package torch happened on another stack, which it brings along.
+func newInternalError(recovered any) *internalError {
+	if p, ok := recovered.(*torch.Panic); ok {
+		return &internalError{value: p.Value, stack: p.Stack}
+	}
+	return &internalError{value: recovered, stack: debug.Stack()}
+}
 
 // exitCode classifies the error that ended the program.
 func exitCode(err error, interrupted bool) int {

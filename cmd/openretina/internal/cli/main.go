@@ -2,7 +2,6 @@ package cli
 
 import (
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -33,7 +32,7 @@ func (f *Factory) run(root *cobra.Command, args []string) int {
 func (f *Factory) execute(root *cobra.Command, args []string) (cmd *cobra.Command, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &internalError{value: r, stack: debug.Stack()}
+			err = newInternalError(r)
 		}
 	}()
 	root.SetArgs(longFlags(args))

@@ -241,26 +241,29 @@ func Einsum(grad bool, equation string, operands []Handle) (Handle, *Error) {
 	return out(t, e)
 }
 
-// Conv3D convolves; stride, padding and dilation have three entries, padding nil
-// is "same", bias may be nil.
-func Conv3D(grad bool, x, weight, bias Handle, stride, padding, dilation []int64, groups int64) (Handle, *Error) {
+// Conv3D convolves over (time, height, width). padding nil is "same", bias may be
+// nil.
+func Conv3D(grad bool, x, weight, bias Handle, stride [3]int64, padding *[3]int64, dilation [3]int64) (Handle, *Error) {
 	var t C.ort_tensor
-	e := C.ort_conv3d(flags(grad), in(x), in(weight), in(bias), ints(stride), ints(padding), ints(dilation),
-		C.int64_t(groups), &t)
+	var pad []int64
+	if padding != nil {
+		pad = padding[:]
+	}
+	e := C.ort_conv3d(flags(grad), in(x), in(weight), in(bias), ints(stride[:]), ints(pad), ints(dilation[:]), &t)
 	return out(t, e)
 }
 
 // AvgPool3D averages over blocks of kernel's size.
-func AvgPool3D(grad bool, x Handle, kernel []int64) (Handle, *Error) {
+func AvgPool3D(grad bool, x Handle, kernel [3]int64) (Handle, *Error) {
 	var t C.ort_tensor
-	e := C.ort_avg_pool3d(flags(grad), in(x), ints(kernel), &t)
+	e := C.ort_avg_pool3d(flags(grad), in(x), ints(kernel[:]), &t)
 	return out(t, e)
 }
 
 // MaxPool3D takes the maximum over blocks of kernel's size.
-func MaxPool3D(grad bool, x Handle, kernel []int64) (Handle, *Error) {
+func MaxPool3D(grad bool, x Handle, kernel [3]int64) (Handle, *Error) {
 	var t C.ort_tensor
-	e := C.ort_max_pool3d(flags(grad), in(x), ints(kernel), &t)
+	e := C.ort_max_pool3d(flags(grad), in(x), ints(kernel[:]), &t)
 	return out(t, e)
 }
 
@@ -455,6 +458,8 @@ func ClipGradNorm(params []Handle, maxNorm float64) (float64, *Error) {
 	return float64(total), err
 }
 
+var differentLengths = &Error{Code: Value, Msg: "the lists of parameters and their state differ in length"}
+
 // AdamOptions are those of torch.optim.Adam and, with Decoupled, AdamW.
 type AdamOptions struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
@@ -464,6 +469,10 @@ type AdamOptions struct {
 // AdamStep updates params, all of which have a gradient. steps counts each
 // parameter's updates, this one included.
 func AdamStep(params, expAvg, expAvgSq, maxExpAvgSq []Handle, steps []float64, o AdamOptions) *Error {
+	n := len(params)
+	if len(expAvg) != n || len(expAvgSq) != n || len(steps) != n || o.AMSGrad && len(maxExpAvgSq) != n {
+		return differentLengths
+	}
 	options := C.ort_adam_options{
 		lr: C.double(o.LR), beta1: C.double(o.Beta1), beta2: C.double(o.Beta2), eps: C.double(o.Eps),
 		weight_decay: C.double(o.WeightDecay), decoupled: cbool(o.Decoupled), amsgrad: cbool(o.AMSGrad),
@@ -482,7 +491,11 @@ type SGDOptions struct {
 // SGDStep updates params, all of which have a gradient. first marks those whose
 // momentum buffer has no value yet.
 func SGDStep(params, momentum []Handle, first []bool, o SGDOptions) *Error {
-	marks := make([]C.int, len(first))
+	n := len(params)
+	if len(first) != n || o.Momentum != 0 && len(momentum) != n {
+		return differentLengths
+	}
+	marks := make([]C.int, n)
 	for i, f := range first {
 		marks[i] = cbool(f)
 	}
@@ -536,8 +549,15 @@ func SetThreads(n int) *Error { return check(C.ort_set_threads(C.int(n))) }
 // Threads is the number of threads that operations of this OS thread use.
 func Threads() int { return int(C.ort_get_threads()) }
 
-// SetGradMode sets this OS thread's mode, for operations that do not say theirs.
-func SetGradMode(on bool) { C.ort_set_grad_mode(cbool(on)) }
+// SetGradMode sets this OS thread's mode, for operations that do not say theirs,
+// and returns the mode before.
+func SetGradMode(on bool) (before bool) { return C.ort_set_grad_mode(cbool(on)) != 0 }
+
+// MarkThread marks this OS thread for its life.
+func MarkThread(mark int) { C.ort_mark_thread(C.int(mark)) }
+
+// ThreadMark is this OS thread's mark, 0 where it has none.
+func ThreadMark() int { return int(C.ort_thread_mark()) }
 
 // LoadCUDA loads libtorch's CUDA library into the process.
 func LoadCUDA(path string) *Error {

@@ -2,8 +2,8 @@
  *
  * Every entry that can fail returns NULL, or an error that the caller releases
  * with ort_error_free. Results are written to the last argument. No exception
- * and no thread-local state crosses this border: whether an operation records
- * gradients is an argument (flags & ORT_GRAD), not a mode of the thread. */
+ * crosses this border, and no operation depends on a mode of the OS thread:
+ * whether it records gradients is an argument (flags & ORT_GRAD). */
 #pragma once
 
 #include <stdint.h>
@@ -73,7 +73,7 @@ ort_error *ort_einsum(int flags, const char *equation, const ort_tensor *operand
 /* Layers. kernel, stride, padding, dilation have three entries (time, height,
  * width); bias may be NULL. padding NULL means "same". */
 ort_error *ort_conv3d(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, const int64_t *stride,
-                      const int64_t *padding, const int64_t *dilation, int64_t groups, ort_tensor *out);
+                      const int64_t *padding, const int64_t *dilation, ort_tensor *out);
 ort_error *ort_avg_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
 ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
 /* Training updates running_mean and running_var in place. */
@@ -148,7 +148,9 @@ void ort_adopt(void); /* counts a handle made by gotorch */
 /* The process. */
 ort_error *ort_set_threads(int n);
 int ort_get_threads(void);
-void ort_set_grad_mode(int on);
+int ort_set_grad_mode(int on); /* returns the mode before */
+void ort_mark_thread(int mark); /* of the calling OS thread, for its life */
+int ort_thread_mark(void);      /* 0 where it has none */
 ort_error *ort_load_cuda(const char *library); /* dlopen; before any question about CUDA */
 ort_error *ort_cuda_device_count(int *out);
 ort_error *ort_cuda_synchronize(void);

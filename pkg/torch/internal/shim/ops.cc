@@ -94,13 +94,13 @@ ORT_API ort_error *ort_einsum(int flags, const char *equation, const ort_tensor 
 }
 
 ORT_API ort_error *ort_conv3d(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, const int64_t *stride,
-                              const int64_t *padding, const int64_t *dilation, int64_t groups, ort_tensor *out) {
+                              const int64_t *padding, const int64_t *dilation, ort_tensor *out) {
   return produce(flags, out, [&] {
     auto input = tensor(x), kernel = tensor(weight), offset = optional_tensor(bias);
     if (padding == nullptr) {
-      return at::conv3d(input, kernel, offset, ints(stride, 3), c10::string_view("same"), ints(dilation, 3), groups);
+      return at::conv3d(input, kernel, offset, ints(stride, 3), c10::string_view("same"), ints(dilation, 3));
     }
-    return at::conv3d(input, kernel, offset, ints(stride, 3), ints(padding, 3), ints(dilation, 3), groups);
+    return at::conv3d(input, kernel, offset, ints(stride, 3), ints(padding, 3), ints(dilation, 3));
   });
 }
 

@@ -20,7 +20,19 @@ ORT_API ort_error *ort_set_threads(int n) {
 
 ORT_API int ort_get_threads(void) { return at::get_num_threads(); }
 
-ORT_API void ort_set_grad_mode(int on) { c10::GradMode::set_enabled(on != 0); }
+ORT_API int ort_set_grad_mode(int on) {
+  const bool before = c10::GradMode::is_enabled();
+  c10::GradMode::set_enabled(on != 0);
+  return before;
+}
+
+namespace {
+thread_local int thread_mark = 0;
+}
+
+ORT_API void ort_mark_thread(int mark) { thread_mark = mark; }
+
+ORT_API int ort_thread_mark(void) { return thread_mark; }
 
 ORT_API ort_error *ort_load_cuda(const char *library) {
   return guard([&] {
