@@ -42,6 +42,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 	root.AddCommand(
 		newCmdTrain(f, nil),
 		newCmdPredict(f, nil),
+		newCmdEval(f, nil),
 		newCmdMEI(f, nil),
 		newCmdConfig(f, nil),
 		newCmdModels(f, nil),
