@@ -38,7 +38,9 @@ build: libtorch ## Build bin/openretina.
 .PHONY: install
 install: ## Install the program and its libraries below PREFIX (default /usr/local); they may be moved together.
 	@test -x bin/openretina || $(MAKE) --no-print-directory build
-	@$(native) scripts/install-tree.sh bin/openretina "$$OPENRETINA_NATIVE" "$(DESTDIR)$(PREFIX)"
+	@$(native) program=bin/openretina; \
+	if [ "$$OPENRETINA_NATIVE" != "$(CURDIR)/lib" ]; then program=build/openretina && $(call go-build,build/openretina,../lib) || exit 1; fi; \
+	scripts/install-tree.sh $$program "$$OPENRETINA_NATIVE" "$(DESTDIR)$(PREFIX)"
 
 .PHONY: demo
 demo: build ## Simulate a retina, train, evaluate and probe a model of it (under 10 minutes).

@@ -710,6 +710,8 @@ func TestTreeHoldsOnlyWhatRuns(t *testing.T) {
 		"bin/openretina", "lib/hdf5/lib/libhdf5-1f.so.320", "lib/hdf5/lib/libsz-1.so", "lib/nvidia/cu13/lib/libcudart.so.13",
 		"lib/openretina/libcgotorch.so", "lib/openretina/libopenretina_torch.so",
 		"lib/torch/lib/libc10.so", "lib/torch/lib/libgomp.so.1", "lib/torch/lib/libtorch_cpu.so",
+		"share/licenses/openretina/h5py-3.16.0/LICENSE", "share/licenses/openretina/nvidia_cuda_runtime-13.0.96/LICENSE",
+		"share/licenses/openretina/torch-2.11.0/LICENSE",
 	}
 	if strings.Join(have, "\n") != strings.Join(want, "\n") {
 		t.Errorf("have\n%s\nwant\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))
