@@ -64,9 +64,8 @@ func TestErrorsAreOneLine(t *testing.T) {
 func TestPanicIsAnInternalError(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	code, _, stderr := runWith(t, "do", func(*Factory) error {
-		var list []int
-		_ = list[3]
-		return nil
+		list := strings.Fields("one two")
+		return errors.New(list[len(list)+1])
 	})
 	match := regexp.MustCompile(`^error: internal error: runtime error: index out of range .* please report it with (.*)\)\n$`).FindStringSubmatch(stderr)
 	if code != exitFailed || match == nil {

@@ -171,7 +171,7 @@ func readSettingsFile(v *viper.Viper) (file string, err error) {
 		}
 		file = filepath.Join(dir, "openretina", "settings.yaml")
 	}
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(file) //nolint:gosec // the user names it
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return file, nil
 	}
