@@ -83,7 +83,7 @@ func runScript(t *testing.T, script string) {
 	}
 	dir := t.TempDir()
 	start := "env HF_ENDPOINT=$HUB\nenv OPENRETINA_CACHE_DIRECTORY=cache\n" +
-		"npy movie.npy float32 2x50x18x16 0.5\ncp $RECORDINGS/responses.zip F.h5\ncp $RECORDINGS/movies.pickle F.pickle\n"
+		"npy movie.npy float32 2x50x18x16 0.5\ncp $RECORDINGS/responses.zip responses.zip\ncp $RECORDINGS/movies.pickle movies.pickle\n"
 	if err := os.WriteFile(filepath.Join(dir, "readme.txtar"), []byte(start+script), 0o600); err != nil {
 		t.Fatal(err)
 	}
