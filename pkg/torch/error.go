@@ -25,8 +25,12 @@ type Error struct {
 	Shapes [][]int64 // of the operands that are tensors
 	Kind   error     // one of the errors above, or nil
 	Msg    string    // libtorch's own first line
-	Trace  string    // where in libtorch, for debugging
+	Trace  string    // where in libtorch, for debugging; see KeepTraces
 }
+
+// KeepTraces makes errors carry a Trace from now on, which takes a few
+// milliseconds for each.
+func KeepTraces(on bool) { libtorch.KeepTraces(on) }
 
 // Error is one line.
 func (e *Error) Error() string {

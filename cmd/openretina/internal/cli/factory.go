@@ -40,6 +40,7 @@ func (f *Factory) action(run func(args []string) error) func(*cobra.Command, []s
 			return err
 		}
 		f.level.Set(f.Settings.LogLevel)
+		torch.KeepTraces(f.debug())
 		return run(args)
 	}
 }

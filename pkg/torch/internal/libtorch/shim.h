@@ -30,10 +30,11 @@ enum ort_error_code {
 typedef struct {
   int32_t code;
   char *message; /* one line */
-  char *trace;   /* where in libtorch; may be empty */
+  char *trace;   /* where in libtorch; empty unless ort_keep_traces is on */
 } ort_error;
 
 void ort_error_free(ort_error *error);
+void ort_keep_traces(int on);
 
 /* Elementwise operations of one tensor. */
 enum ort_unary_op {

@@ -29,7 +29,12 @@ ort_error *make(int code, const std::string &what, const std::string &trace = ""
   return error;
 }
 
-ort_error *from(int code, const c10::Error &e) { return make(code, e.what_without_backtrace(), e.what()); }
+// Naming the functions of a stack takes milliseconds, so it is done on demand.
+std::atomic<bool> traces{false};
+
+ort_error *from(int code, const c10::Error &e) {
+  return make(code, e.what_without_backtrace(), traces ? e.what() : "");
+}
 
 }  // namespace
 
@@ -67,6 +72,8 @@ ORT_API void ort_error_free(ort_error *error) {
   std::free(error->trace);
   std::free(error);
 }
+
+ORT_API void ort_keep_traces(int on) { ort::traces = on != 0; }
 
 ORT_API void ort_free(const ort_tensor *tensors, int n) {
   for (int i = 0; i < n; i++) {

@@ -1,0 +1,380 @@
+package libtorch
+
+import (
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+)
+
+// calls are all entries that take tensors. Each draws its other arguments from
+// r, sensible ones and others, and gives what it made.
+var calls = map[string]func(r *random) (Handle, *Error){
+	"Unary": func(r *random) (Handle, *Error) { return Unary(r.bool(), Op(r.between(-1, 20)), r.tensor()) },
+	"Binary": func(r *random) (Handle, *Error) {
+		return Binary(r.bool(), Op(r.between(-1, 6)), r.tensor(), r.tensor())
+	},
+	"Scalar": func(r *random) (Handle, *Error) {
+		return Scalar(r.bool(), Op(r.between(-1, 4)), r.tensor(), r.number())
+	},
+	"Clamp": func(r *random) (Handle, *Error) { return Clamp(r.bool(), r.tensor(), r.maybe(), r.maybe()) },
+	"Reduce": func(r *random) (Handle, *Error) {
+		return Reduce(r.bool(), Op(r.between(-1, 6)), r.tensor(), r.sizes(), r.bool())
+	},
+	"Reshape":     func(r *random) (Handle, *Error) { return Reshape(r.bool(), r.tensor(), r.sizes()) },
+	"Permute":     func(r *random) (Handle, *Error) { return Permute(r.bool(), r.tensor(), r.sizes()) },
+	"Expand":      func(r *random) (Handle, *Error) { return Expand(r.bool(), r.tensor(), r.sizes()) },
+	"Narrow":      func(r *random) (Handle, *Error) { return Narrow(r.bool(), r.tensor(), r.size(), r.size(), r.size()) },
+	"IndexSelect": func(r *random) (Handle, *Error) { return IndexSelect(r.bool(), r.tensor(), r.size(), r.sizes()) },
+	"Cat":         func(r *random) (Handle, *Error) { return Cat(r.bool(), r.tensors(), r.size()) },
+	"Stack":       func(r *random) (Handle, *Error) { return Stack(r.bool(), r.tensors(), r.size()) },
+	"Einsum":      func(r *random) (Handle, *Error) { return Einsum(r.bool(), r.equation(), r.tensors()) },
+	"Conv3D":      func(r *random) (Handle, *Error) { return conv3D(r) },
+	"AvgPool3D":   func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
+	"MaxPool3D":   func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
+	"BatchNorm":   func(r *random) (Handle, *Error) { return batchNorm(r) },
+	"To":          func(r *random) (Handle, *Error) { return To(r.bool(), r.tensor(), r.dtype(), r.device()) },
+	"Shape":       func(r *random) (Handle, *Error) { _, err := Shape(r.tensor()); return nil, err },
+	"DType":       func(r *random) (Handle, *Error) { _, err := DType(r.tensor()); return nil, err },
+	"Item":        func(r *random) (Handle, *Error) { _, err := Item(r.tensor()); return nil, err },
+	"CopyOut":     func(r *random) (Handle, *Error) { return nil, copyOut(r) },
+	"CopyOut32": func(r *random) (Handle, *Error) {
+		return nil, CopyOutFloat32(r.tensor(), make([]float32, r.between(0, 50)))
+	},
+	"RequireGrad":  func(r *random) (Handle, *Error) { return nil, SetRequiresGrad(r.tensor(), r.bool()) },
+	"RequiresGrad": func(r *random) (Handle, *Error) { _, err := RequiresGrad(r.tensor()); return nil, err },
+	"Backward":     func(r *random) (Handle, *Error) { return nil, Backward(r.tensor()) },
+	"BackwardWith": func(r *random) (Handle, *Error) { return nil, BackwardWith(r.tensor(), r.tensor()) },
+	"Grad":         func(r *random) (Handle, *Error) { return Grad(r.tensor()) },
+	"ClearGrad":    func(r *random) (Handle, *Error) { return nil, ClearGrad(r.tensor()) },
+	"CopyInto":     func(r *random) (Handle, *Error) { return nil, CopyInto(r.tensor(), r.tensor()) },
+	"ClampInPlace": func(r *random) (Handle, *Error) { return nil, ClampInPlace(r.tensor(), r.maybe(), r.maybe()) },
+	"AddInPlace":   func(r *random) (Handle, *Error) { return nil, AddInPlace(r.tensor(), r.number()) },
+	"ClipGradNorm": func(r *random) (Handle, *Error) { _, err := ClipGradNorm(r.tensors(), r.number()); return nil, err },
+	"AdamStep":     func(r *random) (Handle, *Error) { return nil, adamStep(r) },
+	"SGDStep":      func(r *random) (Handle, *Error) { return nil, sgdStep(r) },
+	"SetState":     func(r *random) (Handle, *Error) { return nil, SetGeneratorState(r.generator, r.tensor()) },
+}
+
+func conv3D(r *random) (Handle, *Error) {
+	x, weight, bias := r.tensor(), r.tensor(), r.tensor()
+	if !r.missing && r.bool() { // shapes that fit, now and then
+		channels := int64(r.between(1, 2))
+		x, weight = r.newTensor(1, channels, 3, 4, 4), r.newTensor(2, channels, 2, 2, int64(r.between(1, 5)))
+	}
+	if r.bool() {
+		bias = nil
+	}
+	padding, some := r.three(), &[3]int64{}
+	switch r.IntN(3) {
+	case 0:
+		some = nil
+	case 1:
+		some = &padding
+	}
+	return Conv3D(r.bool(), x, weight, bias, r.three(), some, r.three())
+}
+
+func copyOut(r *random) *Error {
+	x := r.tensor()
+	size := r.between(0, 200)
+	if dtype, err := DType(x); err == nil && r.bool() {
+		shape, _ := Shape(x) // it has a type, so it has a shape
+		size = dtype.Size()
+		for _, n := range shape {
+			size *= int(n)
+		}
+	}
+	return CopyOut(x, make([]byte, size))
+}
+
+func fromArray(r *random) (Handle, *Error) {
+	a := &ndarray.Array{DType: r.dtype(), Data: make([]byte, r.between(0, 200))}
+	shape := r.sizes()
+	if r.bool() {
+		shape = []int64{int64(len(a.Data) / max(a.DType.Size(), 1))}
+	}
+	return FromArray(a, shape, r.device())
+}
+
+func batchNorm(r *random) (Handle, *Error) {
+	return BatchNorm(r.bool(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.bool(), r.number(), r.number())
+}
+
+func adamStep(r *random) *Error {
+	steps := make([]float64, r.between(0, 3))
+	return AdamStep(r.tensors(), r.tensors(), r.tensors(), r.tensors(), steps, AdamOptions{
+		LR: r.number(), Beta1: r.number(), Beta2: r.number(), Eps: r.number(), WeightDecay: r.number(),
+		Decoupled: r.bool(), AMSGrad: r.bool(), Maximize: r.bool(),
+	})
+}
+
+func sgdStep(r *random) *Error {
+	return SGDStep(r.tensors(), r.tensors(), make([]bool, r.between(0, 3)), SGDOptions{
+		LR: r.number(), Momentum: r.number(), Dampening: r.number(), WeightDecay: r.number(),
+		Nesterov: r.bool(), Maximize: r.bool(),
+	})
+}
+
+// creations are the entries that make tensors from nothing.
+var creations = map[string]func(r *random) (Handle, *Error){
+	"FromArray": fromArray,
+	"FromFloat32": func(r *random) (Handle, *Error) {
+		return FromFloat32(make([]float32, r.between(0, 50)), r.sizes(), r.device())
+	},
+	"Full":     func(r *random) (Handle, *Error) { return Full(r.number(), r.dtype(), r.sizes(), r.device()) },
+	"Linspace": func(r *random) (Handle, *Error) { return Linspace(r.number(), r.number(), r.size(), r.device()) },
+	"Normal": func(r *random) (Handle, *Error) {
+		return Normal(r.generator, r.number(), r.number(), r.sizes(), r.device())
+	},
+	"Uniform": func(r *random) (Handle, *Error) {
+		return Uniform(r.generator, r.number(), r.number(), r.sizes(), r.device())
+	},
+	"Bernoulli": func(r *random) (Handle, *Error) { return Bernoulli(r.generator, r.number(), r.sizes(), r.device()) },
+	"State":     func(r *random) (Handle, *Error) { return GeneratorState(r.generator) },
+	"Generator": func(r *random) (Handle, *Error) {
+		g, err := NewGenerator(1, r.device())
+		FreeGenerator(g)
+		return nil, err
+	},
+}
+
+// random draws arguments, most of them reasonable.
+type random struct {
+	*rand.Rand
+	live      []Handle
+	missing   bool // all tensors and the generator are nil
+	generator Generator
+}
+
+func newRandom(t testing.TB, seed uint64) *random {
+	t.Helper()
+	g, err := NewGenerator(seed, "cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &random{Rand: rand.New(rand.NewPCG(seed, 0)), generator: g}
+	t.Cleanup(func() {
+		Free(r.live)
+		FreeGenerator(g)
+	})
+	return r
+}
+
+func (r *random) bool() bool           { return r.IntN(2) == 0 }
+func (r *random) between(a, b int) int { return a + r.IntN(b-a+1) }
+func (r *random) size() int64          { return int64(r.between(-2, 5)) }
+func (r *random) three() [3]int64      { return [3]int64{r.size(), r.size(), r.size()} }
+func (r *random) number() float64 {
+	return []float64{0, 0.5, 1, -1, 2, 1e30, math.NaN(), math.Inf(1)}[r.IntN(8)]
+}
+func (r *random) device() string {
+	return []string{"cpu", "cpu", "cpu", "cuda:0", "nowhere", ""}[r.IntN(6)]
+}
+func (r *random) dtype() ndarray.DType { return ndarray.DType(r.between(0, 14)) }
+func (r *random) equation() string {
+	return []string{"ij,jk->ik", "ncthw,dhw->nctd", "i,i", "ii->i", "->", "", "i j", "ij->ijk", "..., ...", "é,a->b", "a,b,c,d"}[r.IntN(11)]
+}
+
+func (r *random) maybe() *float64 {
+	if r.bool() {
+		return nil
+	}
+	v := r.number()
+	return &v
+}
+
+func (r *random) sizes() []int64 {
+	list := make([]int64, r.between(0, 5))
+	for i := range list {
+		list[i] = r.size()
+	}
+	return list
+}
+
+func (r *random) tensors() []Handle {
+	list := make([]Handle, r.between(0, 3))
+	for i := range list {
+		list[i] = r.tensor()
+	}
+	return list
+}
+
+// tensor is an old tensor or a new one, of float32 mostly, with or without
+// gradient; now and then none.
+func (r *random) tensor() Handle {
+	if r.missing || r.IntN(20) == 0 {
+		return nil
+	}
+	if len(r.live) > 0 && r.IntN(3) > 0 {
+		return r.live[r.IntN(len(r.live))]
+	}
+	shape := make([]int64, []int{5, 5, 4, 3, 2, 1, 0}[r.IntN(7)])
+	for i := range shape {
+		shape[i] = int64(r.between(0, 4))
+	}
+	return r.newTensor(shape...)
+}
+
+func (r *random) newTensor(shape ...int64) Handle {
+	dtype := ndarray.Float32
+	if r.IntN(4) == 0 {
+		dtype = r.dtype()
+	}
+	h, err := Full(float64(r.between(-2, 2)), dtype, shape, "cpu")
+	if err != nil {
+		return nil
+	}
+	if r.bool() {
+		_ = SetRequiresGrad(h, true) // integers refuse
+	}
+	r.keep(h)
+	return h
+}
+
+func (r *random) keep(h Handle) { r.live = append(r.live, h) }
+
+// forget frees all but a few tensors. Not while a call has them.
+func (r *random) forget() {
+	for len(r.live) > 30 {
+		i := r.IntN(len(r.live))
+		Free(r.live[i : i+1])
+		r.live = slices.Delete(r.live, i, i+1)
+	}
+}
+
+func checkError(t *testing.T, name string, err *Error) {
+	t.Helper()
+	if err != nil && (err.Msg == "" || strings.Contains(err.Msg, "\n")) {
+		t.Fatalf("%s: error is %q", name, err.Msg)
+	}
+}
+
+func TestMissingTensorsAreErrors(t *testing.T) {
+	r := newRandom(t, 1)
+	r.missing, r.generator = true, nil
+	for name, call := range calls {
+		if name == "Cat" || name == "Stack" || name == "Einsum" || name == "ClipGradNorm" || name == "AdamStep" || name == "SGDStep" {
+			continue // of lists, below
+		}
+		for range 20 {
+			h, err := call(r)
+			if err == nil || h != nil {
+				t.Errorf("%s of nothing gives %v, %v", name, h, err)
+			}
+			checkError(t, name, err)
+		}
+	}
+	none := []Handle{nil}
+	_, cat := Cat(true, none, 0)
+	_, stack := Stack(true, none, 0)
+	_, einsum := Einsum(true, "i->", none)
+	_, clip := ClipGradNorm(none, 1)
+	for name, err := range map[string]*Error{
+		"Cat": cat, "Stack": stack, "Einsum": einsum, "ClipGradNorm": clip,
+		"AdamStep": AdamStep(none, none, none, nil, []float64{1}, AdamOptions{}),
+		"SGDStep":  SGDStep(none, none, []bool{true}, SGDOptions{}),
+		"Free":     {Code: Closed, Msg: "takes them"},
+	} {
+		if err == nil || err.Code != Closed {
+			t.Errorf("%s of nothing gives %v", name, err)
+		}
+	}
+	Free(none)
+	Free(nil)
+}
+
+// TestNothingCrashes draws calls with random arguments: each must give a tensor
+// or an error of one line. A crash ends the process, and with it the test.
+func TestNothingCrashes(t *testing.T) {
+	before := Live()
+	t.Run("calls", func(t *testing.T) {
+		r := newRandom(t, 2)
+		fine := map[string]int{}
+		for range 1000 {
+			for _, table := range []map[string]func(*random) (Handle, *Error){calls, creations} {
+				for _, name := range slices.Sorted(maps.Keys(table)) { // the same draws each time
+					h, err := table[name](r)
+					if h != nil && err != nil {
+						t.Fatalf("%s gives a tensor and %v", name, err)
+					}
+					checkError(t, name, err)
+					if err == nil {
+						fine[name]++
+					}
+					if h != nil {
+						r.keep(h)
+					}
+					r.forget()
+				}
+			}
+		}
+		for _, table := range []map[string]func(*random) (Handle, *Error){calls, creations} {
+			for name := range table {
+				if fine[name] == 0 && name != "SetState" {
+					t.Errorf("%s never worked: its arguments are too random to test anything", name)
+				}
+			}
+		}
+	})
+	if left := Live() - before; left != 0 {
+		t.Errorf("%d tensors are left over", left)
+	}
+}
+
+func TestOptimizersCheckTheirLists(t *testing.T) {
+	r := newRandom(t, 3)
+	two, one := []Handle{r.tensor(), r.tensor()}, []Handle{r.tensor()}
+	for name, err := range map[string]*Error{
+		"moments":  AdamStep(two, one, two, nil, []float64{1, 1}, AdamOptions{}),
+		"steps":    AdamStep(two, two, two, nil, []float64{1}, AdamOptions{}),
+		"amsgrad":  AdamStep(two, two, two, one, []float64{1, 1}, AdamOptions{AMSGrad: true}),
+		"first":    SGDStep(two, two, []bool{true}, SGDOptions{}),
+		"momentum": SGDStep(two, nil, []bool{true, true}, SGDOptions{Momentum: 0.9}),
+	} {
+		if err != differentLengths {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSettingsOfTheProcess(t *testing.T) {
+	if err := SetThreads(0); err == nil {
+		t.Error("no threads are accepted")
+	}
+	if err := LoadCUDA("/nowhere/libtorch_cuda.so"); err == nil || !strings.Contains(err.Msg, "/nowhere") {
+		t.Errorf("loading nothing: %v", err)
+	}
+	if _, err := NewGenerator(1, "nowhere"); err == nil {
+		t.Error("a generator of an unknown device")
+	}
+	if Version() == "" {
+		t.Error("no version")
+	}
+}
+
+// TestShimReadsNoForeignBytes: files are parsed in Go; libtorch's own loaders
+// execute what they read.
+func TestShimReadsNoForeignBytes(t *testing.T) {
+	files, err := filepath.Glob("../shim/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sources: %v", err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"torch::load", "jit", "pickle", "from_file", "fstream", "fopen"} {
+			if strings.Contains(strings.ToLower(string(text)), word) {
+				t.Errorf("%s mentions %s", path, word)
+			}
+		}
+	}
+}
