@@ -60,7 +60,7 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 	}
 	addModelFlag(cmd, &opts.Model)
 	cmd.Flags().StringVar(&neurons, "neuron", "", "neurons, counted from 0: 12, or 0,2,12, or all")
-	cmd.Flags().StringVar(&opts.Session, "session", "", "count neurons inside this session")
+	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "count neurons inside this session")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the result (default mei_MODEL)")
 	cmd.Flags().StringVar(&configFile, "config", "", "config whose node mei changes the built-in settings")
 	cmd.RunE = f.computing(func(words []string) (err error) {

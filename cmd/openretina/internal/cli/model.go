@@ -14,7 +14,9 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data/hub"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 	"github.com/open-retina/openretina-go/pkg/train"
 )
 
@@ -22,6 +24,59 @@ import (
 func addModelFlag(cmd *cobra.Command, word *string) {
 	cmd.Flags().StringVar(word, "model", "", "model: a name known to the hub, a .ckpt or .safetensors file, or a run directory")
 	mustComplete(cmd, "model", completeModelNames)
+}
+
+// addSessionFlag adds --session, completed from the model's file.
+func (f *Factory) addSessionFlag(cmd *cobra.Command, session, model *string, usage string) {
+	cmd.Flags().StringVar(session, "session", "", usage)
+	mustComplete(cmd, "session", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return f.sessionNames(*model), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// sessionNames are the sessions of a model that needs no download; none where it
+// cannot be read: a completion tells no errors.
+func (f *Factory) sessionNames(model string) []string {
+	path, err := f.localModel(model)
+	if err != nil {
+		return nil
+	}
+	c, err := checkpoint.Open(path)
+	if err != nil || c.HyperParameters == nil {
+		return nil
+	}
+	value, _ := c.HyperParameters.Get("n_neurons_dict")
+	sessions, ok := value.(*pickle.Dict)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for i := range sessions.Len() {
+		if key, _ := sessions.At(i); key != nil {
+			names = append(names, fmt.Sprint(key))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// localModel is ResolveModel without the network.
+func (f *Factory) localModel(word string) (string, error) {
+	if !isHubModel(word) {
+		return modelFile(word)
+	}
+	remote, err := hub.Resolve(word)
+	if err != nil {
+		return "", err
+	}
+	client, err := f.Hub()
+	if err != nil {
+		return "", err
+	}
+	if path, ok := client.Cached(remote); ok {
+		return path, nil
+	}
+	return "", fs.ErrNotExist
 }
 
 // ResolveModel finds the file that a user means by a model's word: a name known to
@@ -36,6 +91,11 @@ func (f *Factory) ResolveModel(ctx context.Context, word string) (path string, e
 		}
 		return f.Fetch(ctx, remote)
 	}
+	return modelFile(word)
+}
+
+// modelFile finds the file of a model that is here.
+func modelFile(word string) (string, error) {
 	info, err := os.Stat(word)
 	switch {
 	case err == nil && info.IsDir():

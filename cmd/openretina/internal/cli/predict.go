@@ -44,7 +44,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	addModelFlag(cmd, &opts.Model)
 	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus, an .npy file")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
-	cmd.Flags().StringVar(&opts.Session, "session", "", "give the responses of this session's neurons only")
+	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
 	cmd.RunE = f.computing(func(words []string) error {
 		if err := errors.Join(noWords(words), requireFlags(cmd, "model", "stimulus", "output")); err != nil {
 			return err

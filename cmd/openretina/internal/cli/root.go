@@ -21,7 +21,13 @@ func newCmdRoot(f *Factory) *cobra.Command {
 			Results go to files and stdout, everything else to stderr. The exit code is 0 when
 			all is done, 1 after a failure, 2 for a bad command line or config, and 130 when
 			interrupted. The first Ctrl-C ends after the step under way and saves; the second
-			stops without saving.`),
+			stops without saving.
+
+			The settings device, threads, cache_dir, log_level and progress have their flags. What
+			no flag gives comes from the environment: OPENRETINA_DEVICE, OPENRETINA_THREADS,
+			OPENRETINA_CACHE_DIRECTORY, OPENRETINA_LOG_LEVEL, OPENRETINA_PROGRESS; else from the
+			YAML file openretina/settings.yaml in the user's folder for configuration (~/.config),
+			or the file that OPENRETINA_SETTINGS names.`),
 		Example: examples(`
 			openretina models
 			openretina predict --model hoefling_2024_base_low_res --stimulus movie.npy --output responses.npy

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/cpu"
 
+	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -44,10 +45,15 @@ func newCmdVersion(f *Factory, runF func(Interrupts, *versionOptions) error) *co
 type fact struct{ name, value string }
 
 func facts() []fact {
+	hdf5, err := data.HDF5Version()
+	if err != nil {
+		hdf5 = err.Error()
+	}
 	return []fact{
 		{"openretina", Version},
 		{"go", strings.TrimPrefix(runtime.Version(), "go")},
 		{"libtorch", torch.Version()},
+		{"hdf5", hdf5},
 		{"platform", runtime.GOOS + "/" + runtime.GOARCH},
 		{"cpu", cpuCapability()},
 		{"threads", fmt.Sprint(threadCount(0))},
