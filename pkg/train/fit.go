@@ -244,7 +244,7 @@ func (f *fitter) watch(metrics []metric) (err error) {
 		}
 		f.schedule.Step(watched)
 	}
-	if f.callbacks.checkpoint != nil && f.trainer.EnableCheckpointing {
+	if f.callbacks.checkpoint != nil && orElse(f.trainer.EnableCheckpointing, true) {
 		return f.callbacks.checkpoint.epochEnd(f.epoch, metrics, f.save)
 	}
 	return nil

@@ -150,28 +150,29 @@ func (p *Plan) readScheduler() error {
 }
 
 // trainerConfig are the arguments of lightning.Trainer that mean something here.
+// Null stands for Lightning's default, as an absent key does.
 type trainerConfig struct {
 	MaxEpochs             *int     `yaml:"max_epochs"`
 	MaxSteps              int      `yaml:"max_steps"`
-	GradientClipVal       float64  `yaml:"gradient_clip_val"`
-	GradientClipAlgorithm string   `yaml:"gradient_clip_algorithm"`
+	GradientClipVal       *float64 `yaml:"gradient_clip_val"`
+	GradientClipAlgorithm *string  `yaml:"gradient_clip_algorithm"`
 	Precision             any      `yaml:"precision"`
 	AccumulateGradBatches int      `yaml:"accumulate_grad_batches"`
 	LimitTrainBatches     *limit   `yaml:"limit_train_batches"`
 	LimitValBatches       *limit   `yaml:"limit_val_batches"`
 	LimitTestBatches      *limit   `yaml:"limit_test_batches"`
 	CheckValEveryNEpoch   int      `yaml:"check_val_every_n_epoch"`
-	CkptPath              string   `yaml:"ckpt_path"`
+	CkptPath              *string  `yaml:"ckpt_path"`
 	FastDevRun            bool     `yaml:"fast_dev_run"`
 	DefaultRootDir        *string  `yaml:"default_root_dir"`
 	Deterministic         any      `yaml:"deterministic"`
 	Accelerator           string   `yaml:"accelerator"`
 	Devices               any      `yaml:"devices"`
-	LogEveryNSteps        int      `yaml:"log_every_n_steps"`
-	EnableProgressBar     bool     `yaml:"enable_progress_bar"`
-	EnableModelSummary    bool     `yaml:"enable_model_summary"`
-	EnableCheckpointing   bool     `yaml:"enable_checkpointing"`
-	NumSanityValSteps     int      `yaml:"num_sanity_val_steps"`
+	LogEveryNSteps        *int     `yaml:"log_every_n_steps"`
+	EnableProgressBar     *bool    `yaml:"enable_progress_bar"`
+	EnableModelSummary    *bool    `yaml:"enable_model_summary"`
+	EnableCheckpointing   *bool    `yaml:"enable_checkpointing"`
+	NumSanityValSteps     *int     `yaml:"num_sanity_val_steps"`
 	Benchmark             *bool    `yaml:"benchmark"`
 	Detect                bool     `yaml:"detect_anomaly"`
 	Strategy              string   `yaml:"strategy"`
@@ -181,10 +182,16 @@ type trainerConfig struct {
 
 func defaultTrainer() trainerConfig {
 	return trainerConfig{
-		MaxSteps: -1, GradientClipAlgorithm: "norm", AccumulateGradBatches: 1, CheckValEveryNEpoch: 1,
-		Accelerator: "auto", LogEveryNSteps: 50, EnableProgressBar: true, EnableModelSummary: true,
-		EnableCheckpointing: true, NumSanityValSteps: 2, Strategy: "auto", NumNodes: 1,
+		MaxSteps: -1, AccumulateGradBatches: 1, CheckValEveryNEpoch: 1, Accelerator: "auto", Strategy: "auto", NumNodes: 1,
 	}
+}
+
+// orElse is what an argument is, or the value that null stands for.
+func orElse[T any](argument *T, otherwise T) T {
+	if argument == nil {
+		return otherwise
+	}
+	return *argument
 }
 
 // limit is Lightning's limit_*_batches: a number of batches, or a part of them.
@@ -229,8 +236,8 @@ func (p *Plan) readTrainer() error {
 	}
 	t := &p.trainer
 	switch {
-	case t.GradientClipAlgorithm != "norm":
-		return config.Errorf(n, "trainer.gradient_clip_algorithm must be norm, got %q", t.GradientClipAlgorithm)
+	case t.GradientClipAlgorithm != nil && *t.GradientClipAlgorithm != "norm":
+		return config.Errorf(n, "trainer.gradient_clip_algorithm must be norm, got %q", *t.GradientClipAlgorithm)
 	case t.AccumulateGradBatches < 1:
 		return config.Errorf(n, "trainer.accumulate_grad_batches must be at least 1, got %d", t.AccumulateGradBatches)
 	case t.CheckValEveryNEpoch < 1:

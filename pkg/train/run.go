@@ -143,7 +143,7 @@ func (f *fitter) addTraining() error {
 		o.LR = f.Model.LearningRate
 		f.Optimizer = optim.NewAdamW(root, params, o)
 	}
-	f.ClipNorm, f.Accumulate = f.trainer.GradientClipVal, f.trainer.AccumulateGradBatches
+	f.ClipNorm, f.Accumulate = orElse(f.trainer.GradientClipVal, 0), f.trainer.AccumulateGradBatches
 	if f.plateau != nil {
 		o := f.plateau.PlateauOptions
 		if !f.plateau.HasMinLR { // the Python package's default
@@ -168,7 +168,7 @@ func (f *fitter) addTraining() error {
 // resume continues from trainer.ckpt_path: a file, or "last" for the run
 // directory's own.
 func (f *fitter) resume(log *slog.Logger) error {
-	path := f.trainer.CkptPath
+	path := orElse(f.trainer.CkptPath, "")
 	switch path {
 	case "":
 		return nil
