@@ -10,7 +10,7 @@ import (
 // charts set the model against the truth, cell by cell.
 func (c *TruthComparison) charts() []report.Comparison {
 	groups := func(value func(i int) (x, y float64, ok bool)) []report.Group {
-		list := []report.Group{{Name: "linear-nonlinear cells"}, {Name: "cells with subunits"}}
+		list := []report.Group{{Name: "linear-nonlinear"}, {Name: "with subunits"}}
 		for i, cell := range c.Truth.Cells {
 			group := &list[0]
 			if !cell.Linear {
@@ -29,8 +29,8 @@ func (c *TruthComparison) charts() []report.Comparison {
 	}}
 	if c.MEILinearCells > 0 {
 		charts = append(charts, report.Comparison{
-			Title: "Most exciting inputs and the truth", XLabel: "ceiling (correlation of the true rate)",
-			YLabel: "correlation with the optimum",
+			Title: "Most exciting inputs and the cells' own optimum", XLabel: "ceiling (correlation of the true rate)",
+			YLabel: "correlation",
 			Groups: groups(func(i int) (x, y float64, ok bool) {
 				return c.Truth.Cells[i].Ceiling, c.Cells[i].MEI.Correlation, c.Cells[i].Stimulus >= 0
 			}),
