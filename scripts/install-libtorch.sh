@@ -137,7 +137,7 @@ check_tools() {
   command -v make >/dev/null || packages+=(make)
   if ! python3 -c 'import sys, zipfile, zlib; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
     packages+=(python3 python3-pip)
-  elif [ "$kind" != existing ] || [ -z "${HDF5_DIR:-}" ]; then
+  elif [ -n "$(wanted_wheels)" ]; then
     if ! find_pip; then
       packages+=(python3-pip)
     else
@@ -272,9 +272,9 @@ stage_wheels() {
 # Prints the requirements of the chosen kind: libtorch unless another is used, HDF5 unless another is used.
 wanted_wheels() {
   case $kind in
-    cpu | cuda) requirements "$kind" ;;
-    *) requirements cpu | grep '^h5py==' ;;
-  esac | if [ -n "${HDF5_DIR:-}" ]; then grep -v '^h5py==' || true; else cat; fi
+    cpu | cuda) requirements "$kind" | if [ -n "${HDF5_DIR:-}" ]; then grep -v '^h5py=='; else cat; fi ;;
+    *) [ -n "${HDF5_DIR:-}" ] || requirements cpu | grep '^h5py==' ;;
+  esac
 }
 
 unpack() {
