@@ -74,8 +74,10 @@ func (s scale) at(v float64) float64 {
 // newChart lays out the frame of a chart whose axes hold the given ranges, widened
 // to round numbers.
 func newChart(title string, width, height float64, x, y [2]float64) (c *chart, xs, ys scale) {
-	c = &chart{Title: title, Width: width, Height: height,
-		Left: marginLeft, Right: width - marginRight, Top: marginTop, Bottom: height - marginBottom}
+	c = &chart{
+		Title: title, Width: width, Height: height,
+		Left: marginLeft, Right: width - marginRight, Top: marginTop, Bottom: height - marginBottom,
+	}
 	xTicks, yTicks := ticks(x[0], x[1], int(width/90)), ticks(y[0], y[1], int(height/40))
 	xs = scale{xTicks[0], xTicks[len(xTicks)-1], c.Left, c.Right}
 	ys = scale{yTicks[0], yTicks[len(yTicks)-1], c.Bottom, c.Top}
@@ -156,8 +158,10 @@ func histogram(d Distribution) chart {
 	for i, count := range counts {
 		if count > 0 {
 			left, right, top := xs.at(edges[i]), xs.at(edges[i+1]), ys.at(float64(count))
-			c.Bars = append(c.Bars, bar{round(left + 0.5), round(top), round(right - left - 1), round(c.Bottom - top),
-				fmt.Sprintf("%s to %s: %d", number(edges[i]), number(edges[i+1]), count)})
+			c.Bars = append(c.Bars, bar{
+				round(left + 0.5), round(top), round(right - left - 1), round(c.Bottom - top),
+				fmt.Sprintf("%s to %s: %d", number(edges[i]), number(edges[i+1]), count),
+			})
 		}
 	}
 	for _, m := range d.Marks {

@@ -46,8 +46,10 @@ func newInput(m MostExciting) (input, error) {
 			if m.Truth != nil {
 				name += ", " + row.name
 			}
-			in.Maps = append(in.Maps, inputMap{name, channelClass(c, false), picture,
-				mapHeight, mapHeight * m.Stimulus.Width / m.Stimulus.Height})
+			in.Maps = append(in.Maps, inputMap{
+				name, channelClass(c, false), picture,
+				mapHeight, mapHeight * m.Stimulus.Width / m.Stimulus.Height,
+			})
 			all = append(all, component.Temporal)
 		}
 	}
@@ -93,8 +95,10 @@ func coursesChart(rows []meiRow, zero int, all [][]float64) chart {
 		}
 	}
 	for channel := range rows[0].components {
-		c.Legend = append(c.Legend, legend{Class: channelClass(channel, false), Name: s.channelName(channel),
-			X: c.Left + float64(len(c.Legend))*84})
+		c.Legend = append(c.Legend, legend{
+			Class: channelClass(channel, false), Name: s.channelName(channel),
+			X: c.Left + float64(len(c.Legend))*84,
+		})
 	}
 	if len(rows) > 1 {
 		c.Legend = append(c.Legend, legend{Class: "any dashed", Name: "truth", X: c.Left + float64(len(c.Legend))*84})

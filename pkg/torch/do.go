@@ -17,7 +17,7 @@ const maxThreads = 1024
 
 // SetThreads sets the number of CPU threads that operations use from now on; 0 is
 // one for each core that the process may use.
-func SetThreads(n int) { threads.Store(int32(n)) } //nolint:gosec // a thread count
+func SetThreads(n int) { threads.Store(int32(n)) }
 
 // Threads is the number of CPU threads that operations use.
 func Threads() int {

@@ -81,7 +81,7 @@ func (l *csvLog) restore(n int) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer func() { _ = f.Close() }() // it was only read
 	records, err := csv.NewReader(f).ReadAll()
 	if err != nil {
 		return fmt.Errorf("metrics %s: %w", l.path, err)

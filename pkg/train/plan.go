@@ -29,7 +29,6 @@ type Plan struct {
 	callbacks   callbacks
 	csvDir      string // empty: no CSV log
 	onlyReadout bool
-	loadModel   string
 }
 
 // rootConfig are the keys of a training config that this package reads itself.

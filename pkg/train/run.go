@@ -85,7 +85,7 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 	if f.info, err = dataInfo(dataset); err != nil {
 		return nil, err
 	}
-	if f.train, err = dataset.TrainLoader(uint32(p.Seed)); err != nil { //nolint:gosec // NumPy's seeds have 32 bits
+	if f.train, err = dataset.TrainLoader(uint32(p.Seed)); err != nil { // NumPy's seeds have 32 bits
 		return nil, err
 	}
 	if f.val, err = dataset.ValidationLoader(); err != nil {

@@ -99,15 +99,6 @@ func train(t *testing.T, soft context.Context, c *config.Config, p Progress) (*R
 	return plan.Run(soft, t.Context(), environment(p))
 }
 
-func digest(t *testing.T, path string) string {
-	t.Helper()
-	d, err := checkpoint.Digest(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 func TestRunLeavesWhatTheRunIs(t *testing.T) {
 	dir := t.TempDir()
 	counted := &recorder{}

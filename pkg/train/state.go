@@ -75,7 +75,7 @@ func (f *fitter) capture() (*resumeState, error) {
 		r.LogRows = len(f.csv.rows)
 	}
 	if s := f.schedule; s != nil {
-		r.Schedule = &scheduleState{exactFloat(s.Best), s.BadEpochs, s.PlateauState.Cooldown, s.LastEpoch}
+		r.Schedule = &scheduleState{exactFloat(s.Best), s.BadEpochs, s.Cooldown, s.LastEpoch}
 	}
 	if e := f.callbacks.early; e != nil {
 		r.Early = &earlyState{exactFloat(e.Best), e.Wait, e.StoppedEpoch}
