@@ -3,7 +3,6 @@ package evaluation
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/data/simulate"
 	"github.com/open-retina/openretina-go/pkg/insilico"
@@ -73,10 +72,7 @@ func CompareTruth(truth *simulate.Truth, r *Result, inputs *insilico.Record) (*T
 
 // compareInputs finds the input of each cell and compares it with its optimum.
 func (c *TruthComparison) compareInputs(inputs *insilico.Record) error {
-	var err error
-	if c.limits, err = limitsOf(inputs.Settings); err != nil {
-		return err
-	}
+	c.limits = limitsOf(inputs.Settings)
 	for i, target := range inputs.Targets {
 		cell := c.Truth.Find(target[0].Session, target[0].Index)
 		if len(target) > 1 || cell < 0 {
@@ -108,26 +104,21 @@ func (c *TruthComparison) summarizeInputs() {
 }
 
 // limitsOf is the projection that the inputs were made under.
-func limitsOf(s *insilico.Settings) (simulate.Limits, error) {
-	var limits simulate.Limits
+func limitsOf(s *insilico.Settings) (limits simulate.Limits) {
 	if s == nil {
-		return limits, nil
+		return limits
 	}
-	at := slices.IndexFunc(s.Postprocessors, func(p insilico.Postprocessor) bool {
-		_, ok := p.(insilico.ChangeNormJointlyClipRangeSeparately)
-		return ok
-	})
-	if at < 0 {
-		return limits, nil
+	for _, processor := range s.Postprocessors {
+		projection, ok := processor.(insilico.ChangeNormJointlyClipRangeSeparately)
+		if !ok {
+			continue
+		}
+		limits = simulate.Limits{Norm: orElse(projection.Norm, 0)}
+		for _, bounds := range projection.MinMaxValues {
+			limits.Ranges = append(limits.Ranges, [2]float64{orElse(bounds[0], math.Inf(-1)), orElse(bounds[1], math.Inf(1))})
+		}
 	}
-	p, _ := s.Postprocessors[at].(insilico.ChangeNormJointlyClipRangeSeparately)
-	if p.Norm != nil {
-		limits.Norm = *p.Norm
-	}
-	for _, r := range p.MinMaxValues {
-		limits.Ranges = append(limits.Ranges, [2]float64{orElse(r[0], math.Inf(-1)), orElse(r[1], math.Inf(1))})
-	}
-	return limits, nil
+	return limits
 }
 
 func orElse(value *float64, otherwise float64) float64 {
