@@ -1,7 +1,6 @@
 package models
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -11,6 +10,8 @@ import (
 // convolution is a layer's convolution over time and space.
 type convolution interface {
 	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// outSize is that of what Forward makes of an input of size in.
+	outSize(in size) (size, error)
 }
 
 // spatiallyFactored convolutions have a spatial kernel (out, in, 1, height,
@@ -24,6 +25,10 @@ type spatiallyFactored interface {
 type convSettings struct {
 	in, out, time, space int64
 	padding              Padding
+}
+
+func (c convSettings) outSize(in size) (size, error) {
+	return in.after(size{c.time, c.space, c.space}, size{1, 1, 1}, c.padding)
 }
 
 func (c convSettings) options() torch.Conv3DOptions {
@@ -43,7 +48,8 @@ func newConvolution(p nn.Path, kind string, c convSettings) (convolution, error)
 	case "time_independent":
 		return newTimeIndependentConv(p, c), nil
 	}
-	return nil, fmt.Errorf("Un-implemented conv_type %s: choose custom_separable, separable, full or time_independent", kind) //nolint:staticcheck // the Python package's words
+	return nil, refuse("convolution_type",
+		"Un-implemented conv_type %s: choose custom_separable, separable, full or time_independent", kind)
 }
 
 // subsampling is how many frames of a temporal kernel share one sine and one
@@ -59,7 +65,8 @@ type stSeparableConv struct {
 
 func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
 	if c.time < subsampling {
-		return nil, fmt.Errorf("Length cannot be smaller than subsampling factor: length=%d subsampling_factor=%d", c.time, subsampling) //nolint:staticcheck // the Python package's words
+		return nil, refuse("temporal_kernel_sizes",
+			"Length cannot be smaller than subsampling factor: length=%d subsampling_factor=%d", c.time, subsampling)
 	}
 	k := c.time / subsampling
 	return &stSeparableConv{
@@ -140,6 +147,14 @@ func newTorchSeparableConv(p nn.Path, c convSettings) *torchSeparableConv {
 	}
 }
 
+func (c *torchSeparableConv) outSize(in size) (size, error) {
+	s, err := in.after(size{1, c.space, c.space}, size{1, 1, 1}, c.padding)
+	if err != nil {
+		return s, err
+	}
+	return s.after(size{c.time, 1, 1}, size{1, 1, 1}, c.padding)
+}
+
 func (c *torchSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	y := s.Conv3D(s.Conv3D(x, c.spatial, nil, c.options()), c.temporal, nil, c.options())
 	return s.Mul(s.Exp(c.logSpeed), y)
@@ -154,6 +169,10 @@ type timeIndependentConv struct {
 func newTimeIndependentConv(p nn.Path, c convSettings) *timeIndependentConv {
 	fanIn := c.in * c.space * c.space
 	return &timeIndependentConv{c, p.Sub("conv").Param("weight", nn.ConvUniform(fanIn), c.out, c.in, 1, c.space, c.space)}
+}
+
+func (c *timeIndependentConv) outSize(in size) (size, error) {
+	return in.after(size{1, c.space, c.space}, size{1, 1, 1}, c.padding)
 }
 
 func (c *timeIndependentConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {

@@ -76,20 +76,25 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 	if err := n.Decode(&c); err != nil {
 		return nil, err
 	}
-	return newUnified(c, sessions, o)
+	m, err := newUnified(c, sessions, o, true)
+	if err != nil {
+		return nil, locate(n, err)
+	}
+	return m, nil
 }
 
 func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
 
-func newUnified(c UnifiedConfig, sessions []Session, o Options) (m *CoreReadout, err error) {
-	if len(c.InShape) != 4 {
-		return nil, fmt.Errorf("model.in_shape must be [channels, time, height, width], got %v", c.InShape)
+// newUnified makes a model, fresh or for the weights of a file.
+func newUnified(c UnifiedConfig, sessions []Session, o Options, fresh bool) (m *CoreReadout, err error) {
+	if len(c.InShape) != 4 || slices.Min(c.InShape) < 1 {
+		return nil, refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
 	}
 	if len(sessions) == 0 {
 		return nil, fmt.Errorf("a model needs at least one session")
 	}
 	return build(o, func(m *CoreReadout) error {
-		if err := m.unified(c, sessions); err != nil {
+		if err := m.unified(c, sessions, fresh); err != nil {
 			return err
 		}
 		m.Hyper, err = unifiedHyper(c, m)
@@ -155,7 +160,7 @@ func build(o Options, fill func(*CoreReadout) error) (*CoreReadout, error) {
 	return m, nil
 }
 
-func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session) (err error) {
+func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session, fresh bool) (err error) {
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
 	deps := CoreDeps{Path: m.store.Root().Sub("core")}
 	if c.HiddenChannels != nil {
@@ -170,9 +175,16 @@ func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session) (err error) {
 	if m.EvaluationLoss, err = lossOr(c.EvaluationLoss, m.EvaluationLoss); err != nil {
 		return err
 	}
+	features, err := m.Core.OutShape(m.InShape)
+	if err != nil {
+		return locate(c.Core, err)
+	}
 	if given, ok := c.Readout.Get("in_shape"); !ok || given.Kind() == config.Missing {
-		if m.readoutInShape, err = m.coreOutShape(m.InShape); err != nil {
-			return err
+		m.readoutInShape = features
+		if fresh {
+			if err := m.firstStep(); err != nil {
+				return err
+			}
 		}
 	}
 	builder, err := readouts.Build(c.Readout, ReadoutDeps{InShape: m.readoutInShape})
@@ -207,20 +219,16 @@ func (m *CoreReadout) addReadouts(builder ReadoutBuilder, sessions []Session) er
 	return m.store.Err()
 }
 
-// coreOutShape runs a stimulus of zeros through the core and gives the features'
-// (channels, time, height, width). As in the Python package this happens in
-// training mode, so that BatchNorm's statistics take their first step here.
-func (m *CoreReadout) coreOutShape(in []int64) (shape []int64, err error) {
-	err = m.store.Scope().Do(context.Background(), torch.Train, func(s *torch.Scope) error {
+// firstStep runs a stimulus of zeros through the core in training mode. The Python
+// package does so when it builds a model, to learn the shape of the features, and
+// so BatchNorm's statistics take a first step there, and dropout draws.
+func (m *CoreReadout) firstStep() error {
+	return m.store.Scope().Do(context.Background(), torch.Train, func(s *torch.Scope) error {
 		defer s.NoGrad()()
 		s.SetRand(m.rng)
-		shape, err = s.Shape(m.Core.Forward(s, s.Zeros(append([]int64{1}, in...)...)))
-		return err
+		m.Core.Forward(s, s.Zeros(append([]int64{1}, m.InShape...)...))
+		return s.Err()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("core does not take a stimulus of shape %v (channels, time, height, width): %w", in, err)
-	}
-	return shape[1:], nil
 }
 
 // moveTo moves the model to another device.

@@ -13,6 +13,9 @@ import "github.com/open-retina/openretina-go/pkg/torch"
 // the same rank.
 type Core interface {
 	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// OutShape is the features' shape for a stimulus of shape in, both (channels,
+	// time, height, width).
+	OutShape(in []int64) ([]int64, error)
 	// Regularizer is the penalty on the core's weights, a scalar.
 	Regularizer(s *torch.Scope) *torch.Tensor
 }
@@ -26,5 +29,3 @@ type Readout interface {
 	// NumNeurons is the size of the last dimension of the responses.
 	NumNeurons() int
 }
-
-func zeroScalar(s *torch.Scope) *torch.Tensor { return s.FullOf(float32Type, 0) }

@@ -1,6 +1,9 @@
 package models
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
@@ -30,7 +33,6 @@ type gaussianMask struct {
 	mean, logVar      *torch.Tensor // (neurons, 2), (neurons)
 	features          *torch.Tensor // (1, channels, 1, neurons)
 	scale, bias, grid *torch.Tensor // (neurons), (neurons), (neurons, height, width, 2)
-	nonlinear         func(*torch.Scope, *torch.Tensor) *torch.Tensor
 }
 
 func gaussianMasksFromConfig(n *config.Node, d ReadoutDeps) (ReadoutBuilder, error) {
@@ -41,12 +43,15 @@ func gaussianMasksFromConfig(n *config.Node, d ReadoutDeps) (ReadoutBuilder, err
 	if len(c.InShape) == 0 {
 		c.InShape = d.InShape
 	}
+	if len(c.InShape) != 4 || slices.Min(c.InShape) < 0 {
+		return nil, locate(n, refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape))
+	}
 	return c.build, nil
 }
 
 func (c GaussianMaskConfig) build(p nn.Path, neurons int, meanActivity []float32) (Readout, error) {
 	n, channels := int64(neurons), c.InShape[0]
-	r := &gaussianMask{GaussianMaskConfig: c, path: p.String(), neurons: neurons, nonlinear: (*torch.Scope).Softplus}
+	r := &gaussianMask{GaussianMaskConfig: c, path: p.String(), neurons: neurons}
 	r.mean = p.Param("mask_mean", nn.Zeros, n, 2)
 	r.logVar = p.Param("mask_log_var", nn.Zeros, n)
 	r.features = p.Param("features", nn.Normal(1/float64(channels), 0.01), 1, channels, 1, n)
@@ -55,6 +60,9 @@ func (c GaussianMaskConfig) build(p nn.Path, neurons int, meanActivity []float32
 	}
 	biasInit := nn.Zeros
 	if meanActivity != nil {
+		if len(meanActivity) != neurons {
+			return nil, fmt.Errorf("%d neurons, but %d mean activities", neurons, len(meanActivity))
+		}
 		biasInit = nn.Values(meanActivity)
 	}
 	if c.Bias {
@@ -94,7 +102,7 @@ func (r *gaussianMask) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		s.ClampInPlace(r.features, &zero, nil)
 	}
 	y = s.Sum(s.Mul(y, r.features), 1)
-	return r.nonlinear(s, s.Add(s.Mul(y, r.scale), r.bias))
+	return s.Softplus(s.Add(s.Mul(y, r.scale), r.bias))
 }
 
 // masks are the Gaussians (neurons, height, width), each normalised to sum 1.

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"slices"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
@@ -52,6 +54,9 @@ func defaultLegacy() legacyConfig {
 }
 
 func (m *CoreReadout) legacy(c legacyConfig, sessions []Session) (err error) {
+	if len(c.InShape) != 4 || slices.Min(c.InShape) < 1 {
+		return refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+	}
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
 	m.Core, err = newSimpleCore(m.store.Root().Sub("core"), SimpleCoreConfig{
 		Channels:            append([]int64{c.InShape[0]}, c.HiddenChannels...),
@@ -66,7 +71,7 @@ func (m *CoreReadout) legacy(c legacyConfig, sessions []Session) (err error) {
 	if err != nil {
 		return err
 	}
-	inShape, err := m.coreOutShape(m.InShape)
+	inShape, err := m.Core.OutShape(m.InShape)
 	if err != nil {
 		return err
 	}

@@ -171,8 +171,10 @@ func tiny(t *testing.T, edit func(*config.Node)) (*CoreReadout, error) {
 		t.Fatal(err)
 	}
 	edit(n)
-	return New(n, []Session{{Name: "b", Neurons: 2}, {Name: "a", Neurons: 3, MeanActivity: []float32{1, 2, 3}}}, Options{Seed: 7})
+	return New(n, tinySessions, Options{Seed: 7})
 }
+
+var tinySessions = []Session{{Name: "b", Neurons: 2}, {Name: "a", Neurons: 3, MeanActivity: []float32{1, 2, 3}}}
 
 func TestSeedGivesThePythonPackagesWeights(t *testing.T) {
 	m, err := tiny(t, func(*config.Node) {})
@@ -207,44 +209,117 @@ func TestSeedGivesThePythonPackagesWeights(t *testing.T) {
 	}
 }
 
+// TestBadModelConfigsAreRefused changes a line of the model's config, or adds one,
+// and wants to read its number.
 func TestBadModelConfigsAreRefused(t *testing.T) {
-	set := func(path string, value any) func(*config.Node) {
-		return func(n *config.Node) {
-			if err := n.Set(path, value); err != nil {
+	for line, want := range map[string]string{
+		"in_shape: [2, 3]":        "tiny.yaml:2: in_shape must be [channels, time, height, width], got [2 3]",
+		"in_shape: [2, 12, 0, 5]": "tiny.yaml:2: in_shape must be",
+		"hidden_channels: []":     "At least two channels required",
+		"hidden_channels: [3, 0]": "channels must be at least 1, got [2 3 0]",
+		"  _target_: openretina.modules.core.base_core.SimpleCoreWraper": "did you mean",
+		"  gama_input: 1.0":                                        `did you mean "gamma_input"`,
+		"  temporal_kernel_sizes: [6]":                             "tiny.yaml:7: 2 layers, but only 1 temporal kernel sizes",
+		"  temporal_kernel_sizes: [6, 2]":                          "tiny.yaml:7: Length cannot be smaller than subsampling factor",
+		"  spatial_kernel_sizes: [3, 3, 3]":                        "tiny.yaml:8: Temporal and spatial kernel sizes must have the same length",
+		"  spatial_kernel_sizes: [9, 3]":                           "tiny.yaml:8: layer 0: a kernel of [6×9×9] does not fit into [12×6×5]",
+		"  spatial_kernel_sizes: [0, 3]":                           "tiny.yaml:8: spatial_kernel_sizes must be at least 1, got [0 3]",
+		"  convolution_type: fourier":                              "Un-implemented conv_type fourier",
+		"  input_padding: reflect":                                 "neither",
+		"  hidden_padding: -1":                                     "tiny.yaml:14: ",
+		"  dropout_rate: 1.5":                                      "dropout_rate must be at least 0 and below 1, got 1.5",
+		"  dropout_rate: .nan":                                     "dropout_rate must be",
+		"  cut_first_n_frames: -3":                                 "tiny.yaml:13: cut_first_n_frames must not be negative",
+		"  maxpool_every_n_layers: 0":                              "maxpool_every_n_layers must be at least 1",
+		"  downsample_input_kernel_size: [1, 0, 2]":                "downsample_input_kernel_size must be at least 1",
+		"  downsample_input_kernel_size: [1, 9, 2]":                "downsample_input_kernel_size: a kernel of [1×9×2] does not fit",
+		"  color_squashing_weights: [0.5, 0.5]":                    "must be 1 when squashing",
+		"  color_squashing_weights: []":                            "must be 1 when squashing",
+		"readout: null":                                            "readout",
+		"  in_shape: [4]":                                          "in_shape must be [channels, time, height, width], got [4]",
+		"loss: {_target_: openretina.modules.losses.PoissonLos3d}": "PoissonLoss3d",
+	} {
+		t.Run(line, func(t *testing.T) {
+			n, err := config.FromYAML("tiny.yaml", []byte(withLine(tinyModel, line)))
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-	}
-	for name, c := range map[string]struct {
-		edit func(*config.Node)
-		want string
-	}{
-		"unknown core":      {set("core._target_", "openretina.modules.core.base_core.SimpleCoreWraper"), "did you mean"},
-		"unknown key":       {set("core.gama_input", 1.0), `did you mean "gamma_input"`},
-		"too few kernels":   {set("core.temporal_kernel_sizes", []any{int64(6)}), "2 layers, but only 1 temporal kernel sizes"},
-		"short kernel":      {set("core.temporal_kernel_sizes", []any{int64(6), int64(2)}), "Length cannot be smaller than subsampling factor"},
-		"kernel over image": {set("core.spatial_kernel_sizes", []any{int64(9), int64(3)}), "core.features.layer0: conv3d"},
-		"convolution type":  {set("core.convolution_type", "fourier"), "Un-implemented conv_type fourier"},
-		"bad padding":       {set("core.input_padding", "reflect"), "neither"},
-		"colors and squash": {set("core.color_squashing_weights", []any{0.5, 0.5}), "must be 1 when squashing"},
-		"rank of in_shape":  {set("in_shape", []any{int64(2), int64(3)}), "[channels, time, height, width]"},
-		"temporal penalty":  {set("core.convolution_type", "full"), "set it to 0"},
-		"readout unknown":   {set("readout._target_", "nothing.MultiReadout"), "unknown readout"},
-		"loss of nothing":   {set("loss", config.Object{{Key: "_target_", Value: "openretina.modules.losses.PoissonLos3d"}}), "PoissonLoss3d"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m, err := tiny(t, c.edit)
-			if err == nil && name == "temporal penalty" { // known only when the penalty is computed
-				defer m.Close()
-				err = torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
-					m.Core.Regularizer(s)
-					return nil
-				})
+			m, err := New(n, tinySessions, Options{})
+			if err == nil {
+				m.Close()
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error is %v, want %q in it", err, c.want)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error is %v, want %q in it", err, want)
 			}
 		})
+	}
+}
+
+// withLine puts a line of YAML in the place of the one with its key, or adds it
+// where the model, its core (before gamma_input) or its readout has such keys.
+func withLine(text, line string) string {
+	key, _, _ := strings.Cut(line, ":")
+	lines := strings.Split(text, "\n")
+	for i, old := range lines {
+		if strings.HasPrefix(old, key+":") {
+			if i+1 < len(lines) && !strings.HasPrefix(line, " ") && strings.HasPrefix(lines[i+1], " ") {
+				return strings.Join(append(lines[:i], line), "\n") // a mapping, the last one
+			}
+			lines[i] = line
+			return strings.Join(lines, "\n")
+		}
+	}
+	at := "learning_rate"
+	if strings.HasPrefix(key, " ") {
+		at = "  gamma_input"
+	}
+	if key == "  in_shape" {
+		at = "  scale"
+	}
+	i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, at) })
+	return strings.Join(slices.Insert(lines, i, line), "\n")
+}
+
+func TestBadSessionsAreRefused(t *testing.T) {
+	n, err := config.FromYAML("tiny.yaml", []byte(tinyModel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, sessions := range map[string][]Session{
+		"at least one session":             nil,
+		"session a is there twice":         {{Name: "a", Neurons: 1}, {Name: "a", Neurons: 1}},
+		"session a has no neurons":         {{Name: "a"}},
+		"3 neurons, but 1 mean activities": {{Name: "a", Neurons: 3, MeanActivity: []float32{1}}},
+	} {
+		if _, err := New(n, sessions, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %q in it", err, want)
+		}
+	}
+}
+
+func TestPenaltiesNeedTheirConvolution(t *testing.T) {
+	for kind, want := range map[string]string{"full": "Temporal smoothness not supported", "time_independent": "Temporal smoothness not supported"} {
+		m, err := tiny(t, func(n *config.Node) {
+			if err := n.Set("core.convolution_type", kind); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Set("core.gamma_input", 0.0); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Set("core.gamma_hidden", 0.0); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if err == nil {
+			defer m.Close()
+			err = torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
+				m.Core.Regularizer(s)
+				return nil
+			})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %q in it", kind, err, want)
+		}
 	}
 }
 

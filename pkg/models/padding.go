@@ -4,10 +4,7 @@ import (
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
-	"github.com/open-retina/openretina-go/pkg/ndarray"
 )
-
-const float32Type = ndarray.Float32
 
 // Padding is a convolution's padding as configs write it: a bool (true is
 // "same", false none), an integer, "same", "valid", or [time, height, width].
@@ -28,9 +25,12 @@ func (p *Padding) UnmarshalNode(n *config.Node) error {
 			return err
 		}
 		p.Size = [3]int64{size, size, size}
-		return nil
+		return p.check()
 	case config.List:
-		return n.Decode(&p.Size)
+		if err := n.Decode(&p.Size); err != nil {
+			return err
+		}
+		return p.check()
 	case config.String:
 		var word string
 		if err := n.Decode(&word); err != nil {
@@ -43,4 +43,11 @@ func (p *Padding) UnmarshalNode(n *config.Node) error {
 		return nil
 	}
 	return fmt.Errorf("padding must be a bool, an integer, \"same\" or three integers, not %v", n.Kind())
+}
+
+func (p *Padding) check() error {
+	if min(p.Size[0], p.Size[1], p.Size[2]) < 0 {
+		return fmt.Errorf("padding must not be negative, got %v", p.Size)
+	}
+	return nil
 }

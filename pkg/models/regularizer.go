@@ -9,12 +9,12 @@ import (
 
 // Regularizer is Σ γ · penalty over the penalties whose γ is not zero.
 func (c *simpleCore) Regularizer(s *torch.Scope) *torch.Tensor {
-	total := zeroScalar(s)
+	total := s.Zeros()
 	for _, p := range []struct {
 		gamma   float64
 		penalty func(*torch.Scope) *torch.Tensor
 	}{
-		{c.GammaInput, c.spatialLaplace},
+		{c.GammaInput, c.inputSmoothness},
 		{c.GammaHidden, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers[1:]) }},
 		{c.GammaTemporal, c.temporalSmoothness},
 		{c.GammaInSparse, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers) }},
@@ -33,23 +33,27 @@ func newLaplace3x3(p nn.Path) *torch.Tensor {
 
 const laplaceEps = 1e-6
 
-// spatialLaplace is Σ laplace(v)² / (Σ v² + ε) over the first layer's spatial
-// kernels v: FlatLaplaceL23dnorm without padding.
-func (c *simpleCore) spatialLaplace(s *torch.Scope) *torch.Tensor {
+// inputSmoothness is the spatial Laplace penalty on the first layer.
+func (c *simpleCore) inputSmoothness(s *torch.Scope) *torch.Tensor {
 	defer s.Enter(c.layers[0].path)()
 	conv, ok := c.layers[0].conv.(spatiallyFactored)
 	if !ok {
 		return c.unsupported(s, "gamma_input")
 	}
-	v := conv.spatialWeight(s)
+	return spatialLaplace(s, conv.spatialWeight(s), c.laplace)
+}
+
+// spatialLaplace is Σ laplace(v)² / (Σ v² + ε) for spatial kernels v (out, in, 1,
+// height, width): FlatLaplaceL23dnorm without padding.
+func spatialLaplace(s *torch.Scope, v, laplace *torch.Tensor) *torch.Tensor {
 	flat := s.Reshape(v, -1, 1, 1, s.Dim(v, 3), s.Dim(v, 4))
-	filtered := s.Conv3D(flat, s.Reshape(c.laplace, 1, 1, 1, 3, 3), nil, torch.Conv3DOptions{})
+	filtered := s.Conv3D(flat, s.Reshape(laplace, 1, 1, 1, 3, 3), nil, torch.Conv3DOptions{})
 	return s.Div(s.Sum(s.Square(filtered)), s.AddScalar(s.Sum(s.Square(v)), laplaceEps))
 }
 
 // groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / √(1e-8 + ‖v_o‖²).
 func (c *simpleCore) groupSparsity(s *torch.Scope, layers []*coreLayer) *torch.Tensor {
-	total := zeroScalar(s)
+	total := s.Zeros()
 	for _, l := range layers {
 		conv, ok := l.conv.(spatiallyFactored)
 		if !ok {
@@ -66,7 +70,7 @@ func (c *simpleCore) groupSparsity(s *torch.Scope, layers []*coreLayer) *torch.T
 func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
 	switch c.ConvolutionType {
 	case "custom_separable":
-		total := zeroScalar(s)
+		total := s.Zeros()
 		for _, l := range c.layers {
 			conv := l.conv.(*stSeparableConv)
 			total = s.Add(total, temporalSmoothing(s, conv.sin, conv.cos))

@@ -55,7 +55,7 @@ func rebuild(hyper *config.Node, o Options) (*CoreReadout, error) {
 	if err := hyper.Decode(&c); err != nil {
 		return nil, err
 	}
-	return newUnified(c.UnifiedConfig, sessions, o)
+	return newUnified(c.UnifiedConfig, sessions, o, false)
 }
 
 // sessionsOf reads n_neurons_dict.

@@ -1,7 +1,7 @@
 package models
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -31,21 +31,53 @@ func defaultSimpleCore() SimpleCoreConfig {
 	return SimpleCoreConfig{CutFirstNFrames: 30, HiddenPadding: Padding{Same: true}, ConvolutionType: "custom_separable"}
 }
 
-// Validate refuses what the Python package refuses, in its words.
+// Validate refuses what the Python package refuses, in its words, and sizes that
+// make no sense.
 func (c *SimpleCoreConfig) Validate() error {
-	if len(c.Channels) < 2 {
-		return fmt.Errorf("At least two channels required (input and output channel), channels=%v", c.Channels) //nolint:staticcheck // the Python package's words
-	}
-	if len(c.TemporalKernelSizes) != len(c.Channels)-1 {
-		return fmt.Errorf("%d layers, but only %d temporal kernel sizes. channels=%v temporal_kernel_sizes=%v",
-			len(c.Channels)-1, len(c.TemporalKernelSizes), c.Channels, c.TemporalKernelSizes)
-	}
-	if len(c.TemporalKernelSizes) != len(c.SpatialKernelSizes) {
-		return fmt.Errorf("Temporal and spatial kernel sizes must have the same length. temporal_kernel_sizes=%v spatial_kernel_sizes=%v", //nolint:staticcheck // the Python package's words
+	layers := len(c.Channels) - 1
+	switch {
+	case layers < 1:
+		return refuse("channels", "At least two channels required (input and output channel), channels=%v", c.Channels)
+	case len(c.TemporalKernelSizes) != layers:
+		return refuse("temporal_kernel_sizes", "%d layers, but only %d temporal kernel sizes. channels=%v temporal_kernel_sizes=%v",
+			layers, len(c.TemporalKernelSizes), c.Channels, c.TemporalKernelSizes)
+	case len(c.TemporalKernelSizes) != len(c.SpatialKernelSizes):
+		return refuse("spatial_kernel_sizes",
+			"Temporal and spatial kernel sizes must have the same length. temporal_kernel_sizes=%v spatial_kernel_sizes=%v",
 			c.TemporalKernelSizes, c.SpatialKernelSizes)
+	case c.ColorSquashing != nil && c.Channels[0] != 1:
+		return refuse("color_squashing_weights",
+			"Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.",
+			c.Channels[0])
+	case !(c.DropoutRate >= 0 && c.DropoutRate < 1):
+		return refuse("dropout_rate", "dropout_rate must be at least 0 and below 1, got %v", c.DropoutRate)
+	case c.CutFirstNFrames < 0:
+		return refuse("cut_first_n_frames", "cut_first_n_frames must not be negative, got %d", c.CutFirstNFrames)
+	case c.MaxPoolEveryNLayers != nil && *c.MaxPoolEveryNLayers < 1:
+		return refuse("maxpool_every_n_layers", "maxpool_every_n_layers must be at least 1, got %d", *c.MaxPoolEveryNLayers)
 	}
-	if c.ColorSquashing != nil && c.Channels[0] != 1 {
-		return fmt.Errorf("Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.", c.Channels[0]) //nolint:staticcheck // the Python package's words
+	return c.validateSizes()
+}
+
+func (c *SimpleCoreConfig) validateSizes() error {
+	lists := []struct {
+		key   string
+		sizes []int64
+	}{
+		{"channels", c.Channels},
+		{"temporal_kernel_sizes", c.TemporalKernelSizes},
+		{"spatial_kernel_sizes", c.SpatialKernelSizes},
+	}
+	if c.DownsampleKernelSize != nil {
+		lists = append(lists, struct {
+			key   string
+			sizes []int64
+		}{"downsample_input_kernel_size", c.DownsampleKernelSize[:]})
+	}
+	for _, l := range lists {
+		if slices.Min(l.sizes) < 1 {
+			return refuse(l.key, "%s must be at least 1, got %v", l.key, l.sizes)
+		}
 	}
 	return nil
 }
@@ -79,7 +111,11 @@ func simpleCoreFromConfig(n *config.Node, d CoreDeps) (Core, error) {
 	if d.Channels != nil {
 		c.Channels = d.Channels
 	}
-	return newSimpleCore(d.Path, c)
+	core, err := newSimpleCore(d.Path, c)
+	if err != nil {
+		return nil, locate(n, err)
+	}
+	return core, nil
 }
 
 func newSimpleCore(p nn.Path, c SimpleCoreConfig) (*simpleCore, error) {
@@ -155,6 +191,9 @@ const (
 	normEps      = 1e-5
 )
 
+// poolKernel is that of the layers' MaxPool3d.
+var poolKernel = [3]int64{1, 2, 2}
+
 func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	defer s.Enter(l.path)()
 	x = l.conv.Forward(s, x)
@@ -167,7 +206,7 @@ func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		x = dropChannels(s, x, l.dropout)
 	}
 	if l.pool {
-		x = s.MaxPool3D(x, [3]int64{1, 2, 2})
+		x = s.MaxPool3D(x, poolKernel)
 	}
 	return x
 }

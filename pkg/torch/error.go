@@ -32,6 +32,9 @@ type Error struct {
 // milliseconds for each.
 func KeepTraces(on bool) { libtorch.KeepTraces(on) }
 
+// maxShapes is how many shapes a message shows.
+const maxShapes = 4
+
 // Error is one line.
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -40,8 +43,12 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(e.Op)
 	for i, s := range e.Shapes {
+		if i == maxShapes {
+			fmt.Fprintf(&b, " and %d more", len(e.Shapes)-i)
+			break
+		}
 		b.WriteString([...]string{" of ", " and "}[min(i, 1)])
-		b.WriteString(shapeString(s))
+		b.WriteString(FormatShape(s))
 	}
 	fmt.Fprintf(&b, ": %s", e.Msg)
 	return b.String()
@@ -57,7 +64,8 @@ func firstSentence(msg string) string {
 	return short
 }
 
-func shapeString(shape []int64) string {
+// FormatShape writes a shape as [2×50×18×16].
+func FormatShape[Int int | int64](shape []Int) string {
 	return strings.ReplaceAll(fmt.Sprint(shape), " ", "×")
 }
 

@@ -26,7 +26,7 @@ func (s *Store) StateDict() ([]ndarray.Named, error) {
 type MismatchError struct {
 	Missing    []string // in the model only
 	Unexpected []string // in the state dict only
-	WrongShape []string // "name: file [2 3], model [2 4]"
+	WrongShape []string // "name: file [2×3], model [2×4]"
 }
 
 // Error is one line, in PyTorch's words.
@@ -76,8 +76,9 @@ func (s *Store) check(state []ndarray.Named) error {
 		if err != nil {
 			return err
 		}
-		if fmt.Sprint(shape) != fmt.Sprint(n.Array.Shape) {
-			e.WrongShape = append(e.WrongShape, fmt.Sprintf("%s: file %v, model %v", n.Name, n.Array.Shape, shape))
+		if torch.FormatShape(shape) != torch.FormatShape(n.Array.Shape) {
+			e.WrongShape = append(e.WrongShape, fmt.Sprintf("%s: file %s, model %s",
+				n.Name, torch.FormatShape(n.Array.Shape), torch.FormatShape(shape)))
 		}
 	}
 	for _, entry := range s.entries {

@@ -557,7 +557,8 @@ func Threads() int { return int(C.ort_get_threads()) }
 // and returns the mode before.
 func SetGradMode(on bool) (before bool) { return C.ort_set_grad_mode(cbool(on)) != 0 }
 
-// MarkThread marks this OS thread for its life.
+// MarkThread marks this OS thread for its life. libtorch prints no warnings there
+// from then on.
 func MarkThread(mark int) { C.ort_mark_thread(C.int(mark)) }
 
 // ThreadMark is this OS thread's mark, 0 where it has none.

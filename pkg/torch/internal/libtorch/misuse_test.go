@@ -174,6 +174,7 @@ func (r *random) three() [3]int64      { return [3]int64{r.size(), r.size(), r.s
 func (r *random) number() float64 {
 	return []float64{0, 0.5, 1, -1, 2, 1e30, math.NaN(), math.Inf(1)}[r.IntN(8)]
 }
+
 func (r *random) device() string {
 	return []string{"cpu", "cpu", "cpu", "cuda:0", "nowhere", ""}[r.IntN(6)]
 }

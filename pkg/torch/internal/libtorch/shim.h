@@ -150,7 +150,7 @@ void ort_adopt(void); /* counts a handle made by gotorch */
 ort_error *ort_set_threads(int n);
 int ort_get_threads(void);
 int ort_set_grad_mode(int on); /* returns the mode before */
-void ort_mark_thread(int mark); /* of the calling OS thread, for its life */
+void ort_mark_thread(int mark); /* of the calling OS thread, for its life; it prints no warnings then */
 int ort_thread_mark(void);      /* 0 where it has none */
 ort_error *ort_load_cuda(const char *library); /* dlopen; before any question about CUDA */
 ort_error *ort_cuda_device_count(int *out);

@@ -27,10 +27,21 @@ ORT_API int ort_set_grad_mode(int on) {
 }
 
 namespace {
-thread_local int thread_mark = 0;
-}
 
-ORT_API void ort_mark_thread(int mark) { thread_mark = mark; }
+thread_local int thread_mark = 0;
+
+// libtorch's warnings are for those who write models in C++.
+class Silence : public c10::WarningHandler {
+  void process(const c10::Warning &) override {}
+};
+
+}  // namespace
+
+ORT_API void ort_mark_thread(int mark) {
+  static Silence silence;
+  c10::WarningUtils::set_warning_handler(&silence);
+  thread_mark = mark;
+}
 
 ORT_API int ort_thread_mark(void) { return thread_mark; }
 

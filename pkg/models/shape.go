@@ -1,0 +1,82 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// badArgument is an argument of a layer that makes no sense.
+type badArgument struct{ key, msg string }
+
+func (e *badArgument) Error() string { return e.msg }
+
+func refuse(key, format string, args ...any) error {
+	return &badArgument{key: key, msg: fmt.Sprintf(format, args...)}
+}
+
+// locate gives a bad argument the file and line of its config; other errors stay
+// as they are.
+func locate(n *config.Node, err error) error {
+	var bad *badArgument
+	if !errors.As(err, &bad) {
+		return err
+	}
+	if value, ok := n.Get(bad.key); ok {
+		n = value
+	}
+	return config.Errorf(n, "%s", bad.msg)
+}
+
+// size is (time, height, width).
+type size [3]int64
+
+// after is the size of what a convolution or pooling makes of s.
+func (s size) after(kernel, stride size, p Padding) (size, error) {
+	if p.Same {
+		return s, nil
+	}
+	var out size
+	for i := range s {
+		room := s[i] + 2*p.Size[i] - kernel[i]
+		if room < 0 {
+			return out, fmt.Errorf("a kernel of %s does not fit into %s (frames, height, width)",
+				torch.FormatShape(kernel[:]), torch.FormatShape(s[:]))
+		}
+		out[i] = room/stride[i] + 1
+	}
+	return out, nil
+}
+
+// OutShape is the shape (channels, time, height, width) of the features that a
+// stimulus of shape in (channels, time, height, width) has.
+func (c *simpleCore) OutShape(in []int64) ([]int64, error) {
+	if len(in) != 4 || (in[0] != c.Channels[0] && c.squash == nil) {
+		return nil, fmt.Errorf("the core takes a stimulus of %d channels, time, height and width, not %s",
+			c.Channels[0], torch.FormatShape(in))
+	}
+	s := size{in[1], in[2], in[3]}
+	var err error
+	if k := c.DownsampleKernelSize; k != nil {
+		if s, err = s.after(*k, *k, Padding{}); err != nil {
+			return nil, refuse("downsample_input_kernel_size", "downsample_input_kernel_size: %v", err)
+		}
+	}
+	for i, l := range c.layers {
+		if s, err = l.outSize(s); err != nil {
+			return nil, refuse("spatial_kernel_sizes", "layer %d: %v", i, err)
+		}
+	}
+	s[0] = max(s[0]-c.CutFirstNFrames, 0)
+	return []int64{c.Channels[len(c.Channels)-1], s[0], s[1], s[2]}, nil
+}
+
+func (l *coreLayer) outSize(s size) (size, error) {
+	s, err := l.conv.outSize(s)
+	if err != nil || !l.pool {
+		return s, err
+	}
+	return s.after(poolKernel, poolKernel, Padding{})
+}
