@@ -65,13 +65,13 @@ func Page(c PageContent) (report.Page, error) {
 func (c *PageContent) figures() []report.Figure {
 	var figures []report.Figure
 	for _, r := range c.Results {
-		name, s := "Correlation", r.Report.Summary
+		name, corr := "Correlation", r.Report.Aligned.Corr
 		if len(c.Results) > 1 {
 			name += ", " + r.Report.Split
 		}
 		figures = append(figures, report.Figure{
-			Name: name, Value: short(r.Report.Score()),
-			Note: fmt.Sprintf("mean over %d of %d neurons", s.NeuronsCounted, s.NeuronsTotal),
+			Name: name, Value: short(float64(corr.Mean)),
+			Note: fmt.Sprintf("mean over %d of %d neurons", corr.N, r.Report.Summary.NeuronsTotal),
 		})
 		if feve := float64(r.Report.Aligned.FEVE.Mean); !math.IsNaN(feve) {
 			figures = append(figures, report.Figure{Name: "FEVE", Value: short(feve), Note: "explained part of the explainable variance, mean, not clipped"})
@@ -102,11 +102,11 @@ func (r *Result) distributions(named bool) []report.Distribution {
 	}
 	var corr, feve []float64
 	for _, s := range r.Report.Sessions {
-		corr, feve = append(corr, s.Corr...), append(feve, s.Aligned.FEVE...)
+		corr, feve = append(corr, s.Aligned.Corr...), append(feve, s.Aligned.FEVE...)
 	}
 	charts := []report.Distribution{{
 		Title: "Correlation with the mean response" + suffix, Label: "correlation", Values: corr,
-		Marks: []report.Mark{{Name: "mean of those that count", Value: r.Report.Score()}},
+		Marks: []report.Mark{{Name: "mean of those that count", Value: float64(r.Report.Aligned.Corr.Mean)}},
 	}}
 	if n := r.Report.Aligned.FEVE; n.N > 0 {
 		charts = append(charts, report.Distribution{
@@ -140,7 +140,7 @@ func (c *PageContent) ranked() []neuron {
 	var all []neuron
 	for i, r := range c.Results {
 		for j, s := range r.Report.Sessions {
-			for k, corr := range s.Corr {
+			for k, corr := range s.Aligned.Corr {
 				if !math.IsNaN(corr) {
 					all = append(all, neuron{i, j, k, corr})
 				}
@@ -192,7 +192,7 @@ func (r *Result) summaryTable() report.Table {
 	}
 	return report.Table{
 		Title:   "Means over neurons, " + r.Report.Split,
-		Columns: []string{"", "as in Python", "aligned, not clipped", "median", "neurons"},
+		Columns: []string{"", "mean as in Python", "mean, clips aligned, not clipped", "median", "neurons"},
 		Rows: [][]string{
 			row("correlation", s.Corr, a.Corr), row("mean squared error", s.MSE, a.MSE), row("Poisson loss", s.PoissonLoss, a.PoissonLoss),
 			row("FEVE", s.FEVE, a.FEVE), row("FEV", s.FEV, a.FEV),
@@ -206,13 +206,13 @@ func (r *Result) summaryTable() report.Table {
 func (r *Result) neuronTable() report.Table {
 	t := report.Table{
 		Title: "All neurons, " + r.Report.Split, Folded: true,
-		Columns: []string{"session", "neuron", "correlation", "mean squared error", "FEVE", "FEV", "jackknife", "reliability"},
+		Columns: []string{"session", "neuron", "correlation", "as in Python", "mean squared error", "FEVE", "FEV", "jackknife", "reliability"},
 	}
 	for _, s := range r.Report.Sessions {
 		for n := range s.Neurons {
 			t.Rows = append(t.Rows, []string{
-				s.Name, strconv.Itoa(n), short(s.Corr[n]), short(s.MSE[n]), short(s.Aligned.FEVE[n]), short(s.Aligned.FEV[n]),
-				short(s.Jackknife[n]), short(s.Aligned.Reliability[n]),
+				s.Name, strconv.Itoa(n), short(s.Aligned.Corr[n]), short(s.Corr[n]), short(s.Aligned.MSE[n]),
+				short(s.Aligned.FEVE[n]), short(s.Aligned.FEV[n]), short(s.Jackknife[n]), short(s.Aligned.Reliability[n]),
 			})
 		}
 	}

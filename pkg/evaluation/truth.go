@@ -51,7 +51,7 @@ type CellComparison struct {
 func CompareTruth(truth *simulate.Truth, r *Result, inputs *insilico.Record) (*TruthComparison, error) {
 	correlations := map[string][]float64{}
 	for _, s := range r.Report.Sessions {
-		correlations[s.Name] = s.Corr
+		correlations[s.Name] = s.Aligned.Corr
 	}
 	c := &TruthComparison{Truth: truth, Cells: make([]CellComparison, len(truth.Cells))}
 	var err error

@@ -128,6 +128,9 @@ func TestPerfectModel(t *testing.T) {
 	if strings.Count(lines, "median") != 2 || strings.Count(lines, "reached") != 2 {
 		t.Errorf("lines:\n%s", lines)
 	}
+	if line := result.AlignedLine(); !strings.Contains(line, "correlation 0.9") || !strings.Contains(line, "FEV ") || !strings.Contains(line, "(means over 18 neurons)") {
+		t.Error(line)
+	}
 	checkPage(t, truth, result, inputs, c)
 }
 

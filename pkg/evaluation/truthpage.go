@@ -1,7 +1,6 @@
 package evaluation
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/open-retina/openretina-go/pkg/report"
@@ -59,22 +58,4 @@ func (c *TruthComparison) table() report.Table {
 		})
 	}
 	return t
-}
-
-// Lines say the result in words, a line each, with the targets.
-func (c *TruthComparison) Lines() []string {
-	lines := []string{fmt.Sprintf("Test correlation / ceiling:  median %s over the %d linear-nonlinear cells with a ceiling of at least 0.5 (target %.1f: %s)",
-		short(c.Ratio), c.RatioCells, RatioTarget, verdict(c.Ratio, RatioTarget))}
-	if c.MEICells > 0 {
-		lines = append(lines, fmt.Sprintf("MEI and the cell's optimum:  median correlation %s over these cells, %s over all %d linear-nonlinear ones (target %.1f: %s)",
-			short(c.MEI), short(c.MEILinear), c.MEILinearCells, MEITarget, verdict(c.MEI, MEITarget)))
-	}
-	return lines
-}
-
-func verdict(value, target float64) string {
-	if value >= target {
-		return "reached"
-	}
-	return "missed"
 }

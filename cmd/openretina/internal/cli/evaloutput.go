@@ -172,6 +172,7 @@ func (o *evalOutput) print(content evaluation.PageContent) error {
 		if err := r.Report.Print(w); err != nil {
 			return err
 		}
+		fmt.Fprintln(w, r.AlignedLine())
 	}
 	if t := content.Trained; t != nil {
 		fmt.Fprintf(w, "Score when trained (%s, mean over clips and neurons): %.3f\n", t.Metric, t.Mean)
