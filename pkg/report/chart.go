@@ -138,10 +138,12 @@ func extent(series ...[]float64) (low, high float64, n int) {
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// histogram draws a distribution. Values that are no numbers are counted in words.
+// histogram draws a distribution. Values that are no numbers are counted in words,
+// marks at none are left out.
 func histogram(d Distribution) chart {
 	low, high, n := extent(d.Values)
-	for _, m := range d.Marks {
+	marks := slices.DeleteFunc(slices.Clone(d.Marks), func(m Mark) bool { return !finite(m.Value) })
+	for _, m := range marks {
 		low, high = min(low, m.Value), max(high, m.Value)
 	}
 	edges := ticks(low, high, mostBars)
@@ -164,7 +166,7 @@ func histogram(d Distribution) chart {
 			})
 		}
 	}
-	for _, m := range d.Marks {
+	for _, m := range marks {
 		placed := mark{At: round(xs.at(m.Value)), Name: m.Name, Offset: 5, Anchor: "start"}
 		if placed.At > (c.Left+c.Right)/2 {
 			placed.Offset, placed.Anchor = -5, "end"

@@ -188,7 +188,7 @@ func fullPage() Page {
 	return Page{
 		Title: `<script>alert("x")</script>`, Subtitle: "a & b",
 		Figures:       []Figure{{"median", "0.93", "72 neurons"}},
-		Distributions: []Distribution{{Title: "d", Label: "correlation", Values: []float64{0.1, 0.9, math.NaN()}, Marks: []Mark{{"target", 0.9}, {"low", 0}}}, {Title: "empty"}},
+		Distributions: []Distribution{{Title: "d", Label: "correlation", Values: []float64{0.1, 0.9, math.NaN()}, Marks: []Mark{{"target", 0.9}, {"low", 0}, {"none", math.NaN()}}}, {Title: "empty", Marks: []Mark{{"none", math.NaN()}}}},
 		Comparisons:   []Comparison{{Title: "c", XLabel: "ceiling", YLabel: "correlation", Diagonal: true, Groups: []Group{{"LN", []float64{1, 2}, []float64{1, math.Inf(1)}}}}},
 		Best:          []Trace{{Title: "best", FrameRate: 30, Measured: wave, Predicted: wave, Truth: wave}},
 		Worst:         []Trace{{Title: "worst", Measured: wave, Predicted: wave}},
