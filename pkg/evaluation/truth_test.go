@@ -202,3 +202,22 @@ func TestTruthRefuses(t *testing.T) {
 		t.Errorf("inputs of another size: %v", err)
 	}
 }
+
+// TestPageWithoutNumbers has no neuron that counts.
+func TestPageWithoutNumbers(t *testing.T) {
+	_, result := perfect(t)
+	var err error
+	if result.Report, err = eval.Evaluate(simulate.TestStimulus, result.Sessions, eval.Options{VarRatioCutoff: 2}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := Page(PageContent{Results: []*Result{result}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.HTML(&bytes.Buffer{}, page); err != nil || page.Figures[0].Value != "–" {
+		t.Errorf("figures %v, %v", page.Figures, err)
+	}
+	if line := result.AlignedLine(); !strings.HasSuffix(line, "correlation –, MSE – (means over 0 neurons)") {
+		t.Error(line)
+	}
+}
