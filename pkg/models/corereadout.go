@@ -121,10 +121,15 @@ func unifiedHyper(c UnifiedConfig, m *CoreReadout) (*config.Node, error) {
 		neurons = append(neurons, config.Pair{Key: name, Value: int64(m.readouts[name].NumNeurons())})
 	}
 	return config.FromValue(config.Object{
-		{Key: "core", Value: core}, {Key: "readout", Value: readout}, {Key: "learning_rate", Value: c.LearningRate},
-		{Key: "loss", Value: nodeOrNil(c.Loss)}, {Key: "evaluation_loss", Value: nodeOrNil(c.EvaluationLoss)},
-		{Key: "in_shape", Value: c.InShape}, {Key: "n_neurons_dict", Value: neurons},
-		{Key: "hidden_channels", Value: c.HiddenChannels}, {Key: "optimizer", Value: nodeOrNil(c.Optimizer)},
+		{Key: "core", Value: core},
+		{Key: "readout", Value: readout},
+		{Key: "learning_rate", Value: c.LearningRate},
+		{Key: "loss", Value: nodeOrNil(c.Loss)},
+		{Key: "evaluation_loss", Value: nodeOrNil(c.EvaluationLoss)},
+		{Key: "in_shape", Value: c.InShape},
+		{Key: "n_neurons_dict", Value: neurons},
+		{Key: "hidden_channels", Value: c.HiddenChannels},
+		{Key: "optimizer", Value: nodeOrNil(c.Optimizer)},
 		{Key: "lr_scheduler", Value: nodeOrNil(c.LRScheduler)},
 	})
 }

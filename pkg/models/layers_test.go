@@ -361,8 +361,11 @@ func TestGaussianMasksEqualThePythonPackages(t *testing.T) {
 				// Defaults of GaussianMaskReadout, under which the cases were recorded.
 				settings := index.settings(t, name, config.Object{
 					{Key: "in_shape", Value: toInt64(r["input"].Shape[1:])},
-					{Key: "gaussian_mean_scale", Value: 1.0}, {Key: "gaussian_var_scale", Value: 1.0},
-					{Key: "positive", Value: false}, {Key: "scale", Value: false}, {Key: "bias", Value: true},
+					{Key: "gaussian_mean_scale", Value: 1.0},
+					{Key: "gaussian_var_scale", Value: 1.0},
+					{Key: "positive", Value: false},
+					{Key: "scale", Value: false},
+					{Key: "bias", Value: true},
 					{Key: "readout_reg_avg", Value: reduction == "mean"},
 				})
 				readout, store := newLayer(t, r, func(p nn.Path) (Readout, error) {

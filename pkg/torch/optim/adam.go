@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"fmt"
+
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -21,6 +23,27 @@ func DefaultAdam(decoupled bool) AdamOptions {
 		o.WeightDecay = 0.01
 	}
 	return o
+}
+
+// Validate refuses what PyTorch refuses.
+func (o AdamOptions) Validate() error {
+	for _, c := range []struct {
+		key    string
+		what   string
+		value  float64
+		useful bool
+	}{
+		{"lr", "learning rate", o.LR, o.LR >= 0},
+		{"eps", "epsilon value", o.Eps, o.Eps >= 0},
+		{"betas", "beta parameter at index 0", o.Betas[0], o.Betas[0] >= 0 && o.Betas[0] < 1},
+		{"betas", "beta parameter at index 1", o.Betas[1], o.Betas[1] >= 0 && o.Betas[1] < 1},
+		{"weight_decay", "weight_decay value", o.WeightDecay, o.WeightDecay >= 0},
+	} {
+		if !c.useful {
+			return &badOption{c.key, fmt.Sprintf("invalid %s: %v", c.what, c.value)}
+		}
+	}
+	return nil
 }
 
 type adam struct {
@@ -86,9 +109,17 @@ func (a *adam) Step(s *torch.Scope) {
 func (a *adam) State() (*State, error) {
 	params, err := a.state(true)
 	return &State{Params: params, Group: []Setting{
-		{"lr", a.o.LR}, {"betas", a.o.Betas}, {"eps", a.o.Eps}, {"weight_decay", a.o.WeightDecay},
-		{"amsgrad", a.o.AMSGrad}, {"maximize", a.o.Maximize}, {"foreach", nil}, {"capturable", false},
-		{"differentiable", false}, {"fused", nil}, {"decoupled_weight_decay", a.decoupled},
+		{"lr", a.o.LR},
+		{"betas", a.o.Betas},
+		{"eps", a.o.Eps},
+		{"weight_decay", a.o.WeightDecay},
+		{"amsgrad", a.o.AMSGrad},
+		{"maximize", a.o.Maximize},
+		{"foreach", nil},
+		{"capturable", false},
+		{"differentiable", false},
+		{"fused", nil},
+		{"decoupled_weight_decay", a.decoupled},
 	}}, err
 }
 

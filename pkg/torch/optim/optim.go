@@ -72,8 +72,10 @@ type slots struct {
 }
 
 func newSlots(root *torch.Scope, params []*torch.Tensor, names ...string) *slots {
-	v := &slots{root: root, params: params, steps: make([]float64, len(params)), names: names,
-		values: map[string][]*torch.Tensor{}}
+	v := &slots{
+		root: root, params: params, steps: make([]float64, len(params)), names: names,
+		values: map[string][]*torch.Tensor{},
+	}
 	for _, n := range names {
 		v.values[n] = make([]*torch.Tensor, len(params))
 	}

@@ -24,6 +24,19 @@ func DefaultPlateau() PlateauOptions {
 	return PlateauOptions{Mode: "min", Factor: 0.1, Patience: 10, Threshold: 1e-4, ThresholdMode: "rel", Eps: 1e-8}
 }
 
+// Validate refuses what PyTorch refuses.
+func (o PlateauOptions) Validate() error {
+	switch {
+	case o.Mode != "min" && o.Mode != "max":
+		return &badOption{"mode", fmt.Sprintf("ReduceLROnPlateau: mode %q is neither min nor max", o.Mode)}
+	case o.ThresholdMode != "rel" && o.ThresholdMode != "abs":
+		return &badOption{"threshold_mode", fmt.Sprintf("ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode)}
+	case !(o.Factor < 1):
+		return &badOption{"factor", fmt.Sprintf("ReduceLROnPlateau: factor %v should be < 1.0", o.Factor)}
+	}
+	return nil
+}
+
 // Plateau lowers the learning rate when a metric stops improving.
 type Plateau struct {
 	o         PlateauOptions
@@ -41,14 +54,8 @@ type PlateauState struct {
 
 // NewPlateau makes the schedule of an optimizer.
 func NewPlateau(optimizer Optimizer, o PlateauOptions) (*Plateau, error) {
-	if o.Mode != "min" && o.Mode != "max" {
-		return nil, fmt.Errorf("ReduceLROnPlateau: mode %q is neither min nor max", o.Mode)
-	}
-	if o.ThresholdMode != "rel" && o.ThresholdMode != "abs" {
-		return nil, fmt.Errorf("ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode)
-	}
-	if o.Factor >= 1 {
-		return nil, fmt.Errorf("ReduceLROnPlateau: factor %v should be < 1.0", o.Factor)
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
 	p := &Plateau{o: o, optimizer: optimizer}
 	p.Best = p.worst()
@@ -120,7 +127,7 @@ type PlateauConfig struct {
 // PlateauFromConfig reads the schedule's node.
 func PlateauFromConfig(n *config.Node) (PlateauConfig, error) {
 	c := PlateauConfig{PlateauOptions: DefaultPlateau(), Interval: "epoch", Frequency: 1, Strict: true}
-	err := n.Decode(&c)
+	err := decode(n, &c)
 	_, c.HasMinLR = n.Get("min_lr")
 	return c, err
 }

@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"fmt"
+
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -16,6 +18,21 @@ type SGDOptions struct {
 
 // DefaultSGD are PyTorch's defaults.
 func DefaultSGD() SGDOptions { return SGDOptions{LR: 1e-3} }
+
+// Validate refuses what PyTorch refuses.
+func (o SGDOptions) Validate() error {
+	switch {
+	case !(o.LR >= 0):
+		return &badOption{"lr", fmt.Sprintf("invalid learning rate: %v", o.LR)}
+	case !(o.Momentum >= 0):
+		return &badOption{"momentum", fmt.Sprintf("invalid momentum value: %v", o.Momentum)}
+	case !(o.WeightDecay >= 0):
+		return &badOption{"weight_decay", fmt.Sprintf("invalid weight_decay value: %v", o.WeightDecay)}
+	case o.Nesterov && (o.Momentum == 0 || o.Dampening != 0):
+		return &badOption{"nesterov", "nesterov momentum requires a momentum and zero dampening"}
+	}
+	return nil
+}
 
 type sgd struct {
 	o SGDOptions
@@ -69,9 +86,15 @@ func (g *sgd) Step(s *torch.Scope) {
 func (g *sgd) State() (*State, error) {
 	params, err := g.state(false)
 	return &State{Params: params, Group: []Setting{
-		{"lr", g.o.LR}, {"momentum", g.o.Momentum}, {"dampening", g.o.Dampening},
-		{"weight_decay", g.o.WeightDecay}, {"nesterov", g.o.Nesterov}, {"maximize", g.o.Maximize},
-		{"foreach", nil}, {"differentiable", false}, {"fused", nil},
+		{"lr", g.o.LR},
+		{"momentum", g.o.Momentum},
+		{"dampening", g.o.Dampening},
+		{"weight_decay", g.o.WeightDecay},
+		{"nesterov", g.o.Nesterov},
+		{"maximize", g.o.Maximize},
+		{"foreach", nil},
+		{"differentiable", false},
+		{"fused", nil},
 	}}, err
 }
 
