@@ -8,6 +8,7 @@ readonly layout=1 # raise it when what this script puts in the prefix changes
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repo
 readonly env_file=$repo/build/libtorch.env
+readonly prefix_file=$repo/build/prefix # holds a prefix that is not lib/
 
 usage() {
   cat <<EOF
@@ -54,10 +55,7 @@ parse_arguments() {
     esac
     shift
   done
-  if [ -z "$prefix" ] && [ -f "$env_file" ]; then
-    # shellcheck source=/dev/null
-    prefix=$(. "$env_file" && printf %s "${OPENRETINA_NATIVE:-}")
-  fi
+  if [ -z "$prefix" ] && [ -f "$prefix_file" ]; then prefix=$(cat "$prefix_file"); fi
   prefix=$(realpath -m -- "${prefix:-$repo/lib}")
   case "$prefix$repo" in
     *[[:space:]\'\"\$]*) die "the paths of the checkout and of the prefix must have no spaces, quotes or dollar signs: $repo, $prefix" ;;
@@ -415,11 +413,12 @@ jobs_by_memory() {
 
 write_env() {
   local content
+  mkdir -p "$repo/build"
+  if [ "$prefix" = "$repo/lib" ]; then rm -f "$prefix_file"; else echo "$prefix" >"$prefix_file"; fi
   content="# Written by scripts/install-libtorch.sh. Use: . build/libtorch.env && go test ./...
 OPENRETINA_NATIVE=$prefix
 export CGO_LDFLAGS=\"-L$prefix/link -L$prefix/openretina -L$prefix/torch/lib -L$prefix/hdf5/lib -Wl,--disable-new-dtags -Wl,-rpath,$prefix/openretina -Wl,-rpath,$prefix/torch/lib -Wl,-rpath,$prefix/hdf5/lib -Wl,-rpath-link,$prefix/nvidia/cu13/lib\""
   [ "$(cat "$env_file" 2>/dev/null)" != "$content" ] || return 0
-  mkdir -p "$(dirname "$env_file")"
   printf '%s\n' "$content" >"$env_file.part"
   mv -- "$env_file.part" "$env_file"
 }
