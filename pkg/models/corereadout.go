@@ -83,6 +83,24 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 	return m, nil
 }
 
+// Check finds out what is wrong with the node `model` of a config before there is
+// data: it builds the model with one neuron, and computes the penalties.
+func Check(n *config.Node) error {
+	c := defaultUnified()
+	if err := n.Decode(&c); err != nil {
+		return err
+	}
+	m, err := newUnified(c, []Session{{Name: "session", Neurons: 1}}, Options{}, false)
+	if err != nil {
+		return locate(n, err)
+	}
+	defer m.Close()
+	return torch.Do(context.Background(), torch.Inference, func(s *torch.Scope) error {
+		m.Core.Regularizer(s)
+		return locate(c.Core, s.Err())
+	})
+}
+
 func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
 
 // newUnified makes a model, fresh or for the weights of a file.

@@ -298,27 +298,29 @@ func TestBadSessionsAreRefused(t *testing.T) {
 }
 
 func TestPenaltiesNeedTheirConvolution(t *testing.T) {
-	for kind, want := range map[string]string{"full": "Temporal smoothness not supported", "time_independent": "Temporal smoothness not supported"} {
-		m, err := tiny(t, func(n *config.Node) {
-			if err := n.Set("core.convolution_type", kind); err != nil {
-				t.Fatal(err)
-			}
-			if err := n.Set("core.gamma_input", 0.0); err != nil {
-				t.Fatal(err)
-			}
-			if err := n.Set("core.gamma_hidden", 0.0); err != nil {
-				t.Fatal(err)
-			}
-		})
-		if err == nil {
-			defer m.Close()
-			err = torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
-				m.Core.Regularizer(s)
-				return nil
-			})
+	for _, c := range []struct{ kind, gamma, want string }{
+		{"full", "gamma_temporal", "tiny.yaml:10: Temporal smoothness not supported for convolution_type=full."},
+		{"time_independent", "gamma_temporal", "Temporal smoothness not supported"},
+		{"full", "gamma_input", "tiny.yaml:9: gamma_input needs spatial kernels"},
+		{"separable", "gamma_hidden", "tiny.yaml:12: gamma_hidden needs spatial kernels"},
+		{"separable", "gamma_in_sparse", "tiny.yaml:11: gamma_in_sparse needs spatial kernels"},
+		{"time_independent", "gamma_input", ""},
+		{"separable", "gamma_temporal", ""},
+	} {
+		n, err := config.FromYAML("tiny.yaml", []byte(tinyModel))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error is %v, want %q in it", kind, err, want)
+		for _, gamma := range []string{"gamma_input", "gamma_temporal", "gamma_in_sparse", "gamma_hidden"} {
+			if gamma != c.gamma {
+				err = errors.Join(err, n.Set("core."+gamma, 0.0))
+			}
+		}
+		if err := errors.Join(err, n.Set("core.convolution_type", c.kind)); err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(n); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s with %s: error is %v, want %q in it", c.kind, c.gamma, err, c.want)
 		}
 	}
 }

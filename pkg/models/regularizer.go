@@ -1,8 +1,6 @@
 package models
 
 import (
-	"fmt"
-
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
@@ -15,9 +13,9 @@ func (c *simpleCore) Regularizer(s *torch.Scope) *torch.Tensor {
 		penalty func(*torch.Scope) *torch.Tensor
 	}{
 		{c.GammaInput, c.inputSmoothness},
-		{c.GammaHidden, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers[1:]) }},
+		{c.GammaHidden, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, "gamma_hidden", c.layers[1:]) }},
 		{c.GammaTemporal, c.temporalSmoothness},
-		{c.GammaInSparse, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, c.layers) }},
+		{c.GammaInSparse, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, "gamma_in_sparse", c.layers) }},
 	} {
 		if p.gamma != 0 {
 			total = s.Add(total, s.MulScalar(p.penalty(s), p.gamma))
@@ -52,12 +50,12 @@ func spatialLaplace(s *torch.Scope, v, laplace *torch.Tensor) *torch.Tensor {
 }
 
 // groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / √(1e-8 + ‖v_o‖²).
-func (c *simpleCore) groupSparsity(s *torch.Scope, layers []*coreLayer) *torch.Tensor {
+func (c *simpleCore) groupSparsity(s *torch.Scope, gamma string, layers []*coreLayer) *torch.Tensor {
 	total := s.Zeros()
 	for _, l := range layers {
 		conv, ok := l.conv.(spatiallyFactored)
 		if !ok {
-			return c.unsupported(s, "gamma_hidden and gamma_in_sparse")
+			return c.unsupported(s, gamma)
 		}
 		squared := s.Square(conv.spatialWeight(s))
 		norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
@@ -79,7 +77,8 @@ func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
 	case "separable":
 		return temporalLaplace(s, c.layers[0].conv.(*torchSeparableConv).temporal)
 	}
-	s.Fail(fmt.Errorf("Temporal smoothness not supported for convolution_type=%s. Set the temporal smoothness regularization weight to 0.0 to still use this conv type.", c.ConvolutionType)) //nolint:staticcheck // the Python package's words
+	s.Fail(refuse("gamma_temporal", "Temporal smoothness not supported for convolution_type=%s. "+
+		"Set the temporal smoothness regularization weight to 0.0 to still use this conv type.", c.ConvolutionType))
 	return nil
 }
 
@@ -104,6 +103,6 @@ func temporalLaplace(s *torch.Scope, kernel *torch.Tensor) *torch.Tensor {
 }
 
 func (c *simpleCore) unsupported(s *torch.Scope, gamma string) *torch.Tensor {
-	s.Fail(fmt.Errorf("%s needs spatial kernels, which convolution_type=%s does not have: set it to 0", gamma, c.ConvolutionType))
+	s.Fail(refuse(gamma, "%s needs spatial kernels, which convolution_type=%s does not have: set it to 0", gamma, c.ConvolutionType))
 	return nil
 }

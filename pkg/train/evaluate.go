@@ -42,8 +42,11 @@ func evaluateBatch(ctx context.Context, m *models.CoreReadout, b *data.Batch) (v
 			to   *float64
 			from *torch.Tensor
 		}{
-			{&v.Loss, loss}, {&v.RegularizationCore, core}, {&v.RegularizationReadout, penalty},
-			{&v.TotalLoss, s.Add(s.Add(loss, core), penalty)}, {&v.Evaluation, evaluation},
+			{&v.Loss, loss},
+			{&v.RegularizationCore, core},
+			{&v.RegularizationReadout, penalty},
+			{&v.TotalLoss, s.Add(s.Add(loss, core), penalty)},
+			{&v.Evaluation, evaluation},
 		} {
 			if *item.to, err = s.Item(item.from); err != nil {
 				return err

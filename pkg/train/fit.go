@@ -134,8 +134,11 @@ func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches i
 		return fmt.Errorf("epoch %d, step %d, session %s: %w", f.epoch, f.globalStep, b.Session, err)
 	}
 	for _, v := range []metric{
-		{"regularization_loss_core", m.RegularizationCore}, {"regularization_loss_readout", m.RegularizationReadout},
-		{"train_total_loss", m.TotalLoss}, {"train_loss", m.TrainLoss}, {"train_evaluation_loss", m.Evaluation},
+		{"regularization_loss_core", m.RegularizationCore},
+		{"regularization_loss_readout", m.RegularizationReadout},
+		{"train_total_loss", m.TotalLoss},
+		{"train_loss", m.TrainLoss},
+		{"train_evaluation_loss", m.Evaluation},
 	} {
 		f.sums.add(v.name, v.value, b.Clips)
 	}
@@ -176,8 +179,10 @@ func (f *fitter) validate(hard context.Context) ([]metric, error) {
 			return err
 		}
 		for _, m := range []metric{
-			{"val_loss", v.Loss}, {"val_regularization_loss_core", v.RegularizationCore},
-			{"val_regularization_loss_readout", v.RegularizationReadout}, {"val_total_loss", v.TotalLoss},
+			{"val_loss", v.Loss},
+			{"val_regularization_loss_core", v.RegularizationCore},
+			{"val_regularization_loss_readout", v.RegularizationReadout},
+			{"val_total_loss", v.TotalLoss},
 			{evaluationMetric, v.Evaluation},
 		} {
 			sums.add(m.name, m.value, b.Clips)

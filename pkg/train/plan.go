@@ -7,6 +7,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
+	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
@@ -75,8 +76,10 @@ func readRoot(root *config.Node) (r rootConfig, err error) {
 		to   any
 		need bool
 	}{
-		{"seed", &r.seed, false}, {"paths.output_dir", &r.outputDir, true},
-		{"paths.load_model_path", &r.loadModel, false}, {"only_train_readout", &r.onlyReadout, false},
+		{"seed", &r.seed, false},
+		{"paths.output_dir", &r.outputDir, true},
+		{"paths.load_model_path", &r.loadModel, false},
+		{"only_train_readout", &r.onlyReadout, false},
 	} {
 		n, ok := root.At(field.path)
 		if !ok {
@@ -101,6 +104,9 @@ func (p *Plan) readModel() error {
 	}
 	model, err := n.Resolve()
 	if err != nil {
+		return err
+	}
+	if err := models.Check(model); err != nil {
 		return err
 	}
 	p.model = model

@@ -22,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	torch.SetThreads(1) // the models are tiny
 	code := m.Run()
 	if left := torch.LiveTensors(); left != 0 && code == 0 {
 		println("tensors left over:", left)

@@ -74,8 +74,11 @@ func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torc
 		to   *float64
 		from *torch.Tensor
 	}{
-		{&m.TrainLoss, loss}, {&m.RegularizationCore, core}, {&m.RegularizationReadout, readout},
-		{&m.TotalLoss, total}, {&m.Evaluation, evaluation},
+		{&m.TrainLoss, loss},
+		{&m.RegularizationCore, core},
+		{&m.RegularizationReadout, readout},
+		{&m.TotalLoss, total},
+		{&m.Evaluation, evaluation},
 	} {
 		if *v.to, err = s.Item(v.from); err != nil {
 			return nil, err
