@@ -22,11 +22,12 @@ core:
   channels: ???
   temporal_kernel_sizes: [3]
   spatial_kernel_sizes: [3]
-  gamma_input: 0.1
-  gamma_temporal: 1.0
-  gamma_in_sparse: 0.2
-  gamma_hidden: 0.3
+  gamma_input: 0.0
+  gamma_temporal: 0.0
+  gamma_in_sparse: 0.0
+  gamma_hidden: 0.0
   dropout_rate: 0.1
+  convolution_type: full
   cut_first_n_frames: 0
 readout:
   _target_: openretina.modules.readout.multi_readout.MultiGaussianMaskReadout
