@@ -16,7 +16,7 @@ import (
 // drawMEIs writes a picture (PNG) and a moving one (GIF) of each stimulus.
 func drawMEIs(in Interrupts, progress *Progress, dir string, m *models.CoreReadout, result *insilico.Result, settings *insilico.Settings) error {
 	defer progress.Close()
-	zero := zeroFrame(in.Hard, m, settings)
+	zero := zeroFrame(m, settings)
 	shape := result.Stimulus.Shape
 	values := result.Stimulus.Float32s()
 	size := len(values) / max(1, shape[0])
@@ -81,13 +81,9 @@ func pictureNote(objective []float32) string {
 
 // zeroFrame is the frame of the stimulus at which the last response of the
 // objective's window happens.
-func zeroFrame(ctx context.Context, m *models.CoreReadout, settings *insilico.Settings) int {
+func zeroFrame(m *models.CoreReadout, settings *insilico.Settings) int {
 	last := settings.Frames - 1
-	need, ok := framesNeeded(ctx, m)
-	if !ok {
-		return last
-	}
-	lag := need - 1
+	lag := m.MinFrames() - 1
 	start, length, _, err := settings.Reducer.Window(int64(settings.Frames - lag))
 	if err != nil {
 		return last

@@ -10,7 +10,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
-	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 type predictOptions struct {
@@ -89,36 +88,27 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 func (o *predictOptions) predict(in Interrupts, m *models.CoreReadout, stimulus *stimulusFile) (*ndarray.Array, error) {
 	progress := o.Progress("predicting", "clips")
 	defer progress.Close()
-	var all []float32
-	var frames, neurons int64
+	all := &ndarray.Array{DType: ndarray.Float32}
 	for start := 0; start < stimulus.clips; start += stimulus.clipsAtOnce() {
 		if in.Soft.Err() != nil {
 			return nil, context.Cause(in.Soft)
 		}
 		progress.Set(int64(start), int64(stimulus.clips))
-		end := min(start+stimulus.clipsAtOnce(), stimulus.clips)
-		values, err := stimulus.read(start, end)
+		clips, err := stimulus.read(start, min(start+stimulus.clipsAtOnce(), stimulus.clips))
 		if err != nil {
 			return nil, err
 		}
-		err = torch.DoOn(in.Hard, m.Device(), torch.Inference, func(s *torch.Scope) error {
-			y := m.Forward(s, s.FromFloat32(values, stimulus.shape(end-start)...), o.Session)
-			frames, neurons = s.Dim(y, 1), s.Dim(y, 2)
-			part, err := s.Float32s(y)
-			all = append(all, part...)
-			return err
-		})
+		part, err := m.Respond(in.Hard, clips, o.Session)
 		if err != nil {
-			return nil, stimulus.explain(in.Hard, m, err)
+			return nil, fmt.Errorf("stimulus %s: %w", stimulus.path, err)
 		}
+		all.Shape = part.Shape
+		all.Data = append(all.Data, part.Data...)
 	}
 	progress.Set(int64(stimulus.clips), int64(stimulus.clips))
-	if frames == 0 {
-		return nil, stimulus.explain(in.Hard, m, errors.New("the model gives no responses"))
-	}
-	shape := []int{stimulus.clips, int(frames), int(neurons)}
+	all.Shape[0] = stimulus.clips
 	if !stimulus.hasClips {
-		shape = shape[1:]
+		all.Shape = all.Shape[1:]
 	}
-	return ndarray.FromFloat32(all, shape...)
+	return all, nil
 }

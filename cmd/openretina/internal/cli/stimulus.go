@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -9,7 +8,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 	"github.com/open-retina/openretina-go/pkg/models"
-	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
 )
 
 // bytesAtOnce is about how much of a stimulus is computed on at once. A model's
@@ -67,7 +66,7 @@ func shapeText(shape []int) string {
 	return "(" + strings.Join(words, ", ") + ")"
 }
 
-// checkFits compares channels and size with those that a model takes.
+// checkFits compares channels, length and size with those that a model takes.
 func (f *stimulusFile) checkFits(m *models.CoreReadout) error {
 	want := m.StimulusShape(f.frames)
 	if f.channels != want[1] || f.height != want[3] || f.width != want[4] {
@@ -76,6 +75,9 @@ func (f *stimulusFile) checkFits(m *models.CoreReadout) error {
 			clips = "clips, "
 		}
 		return f.errorf("the model expects (%s%d, frames, %d, %d)", clips, want[1], want[3], want[4])
+	}
+	if need := m.MinFrames(); f.frames < need {
+		return f.errorf("the model needs at least %d frames for one response", need)
 	}
 	return nil
 }
@@ -87,14 +89,10 @@ func (f *stimulusFile) clipsAtOnce() int {
 
 func (f *stimulusFile) clipLen() int { return f.channels * f.frames * f.height * f.width }
 
-// shape is that of a tensor with some clips.
-func (f *stimulusFile) shape(clips int) []int64 {
-	return []int64{int64(clips), int64(f.channels), int64(f.frames), int64(f.height), int64(f.width)}
-}
-
-// read reads clips start to end. A value that is no number is an error that names
-// its place.
-func (f *stimulusFile) read(start, end int) ([]float32, error) {
+// read reads clips start to end, with the dimension of the clips. A value that is
+// no number is an error that names its place.
+func (f *stimulusFile) read(start, end int) (*ndarray.Array, error) {
+	shape := []int{end - start, f.channels, f.frames, f.height, f.width}
 	if !f.hasClips {
 		start, end = 0, f.channels
 	}
@@ -108,7 +106,7 @@ func (f *stimulusFile) read(start, end int) ([]float32, error) {
 			return nil, fmt.Errorf("stimulus %s holds %v at %s: every value must be a finite number", f.path, v, f.place(start, i))
 		}
 	}
-	return values, nil
+	return ndarray.FromFloat32(values, shape...)
 }
 
 // place names the index of the value at offset i behind the first entry start.
@@ -119,29 +117,4 @@ func (f *stimulusFile) place(start, i int) string {
 	}
 	index[0] = start + i
 	return shapeText(index)
-}
-
-// explain finds out whether an error came from a stimulus that is shorter than what
-// the model needs to see.
-func (f *stimulusFile) explain(ctx context.Context, m *models.CoreReadout, err error) error {
-	need, ok := framesNeeded(ctx, m)
-	if !ok || f.frames >= need {
-		return fmt.Errorf("stimulus %s: %w", f.path, err)
-	}
-	return f.errorf("the model needs at least %d frames for one response", need)
-}
-
-// framesNeeded is the length of the stimulus for one frame of response.
-func framesNeeded(ctx context.Context, m *models.CoreReadout) (frames int, ok bool) {
-	given := m.InShape[1]
-	err := torch.DoOn(ctx, m.Device(), torch.Inference, func(s *torch.Scope) error {
-		shape := make([]int64, 0, len(m.InShape)+1)
-		for _, n := range m.StimulusShape(int(given)) {
-			shape = append(shape, int64(n))
-		}
-		y := m.Forward(s, s.Zeros(shape...), "")
-		frames = int(given - s.Dim(y, 1) + 1)
-		return s.Err()
-	})
-	return frames, err == nil
 }

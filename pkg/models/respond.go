@@ -1,0 +1,70 @@
+package models
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// Respond computes the responses of a session's neurons to a stimulus, or those of
+// all sessions side by side, sorted by name, where session is empty. The stimulus
+// has the shape (batch, channels, time, height, width), the responses (batch, time,
+// neurons) and float32; both may lack the batch. Responses are shorter than the
+// stimulus by what the model needs of the past. The model is in evaluation mode.
+func (m *CoreReadout) Respond(ctx context.Context, stimulus *ndarray.Array, session string) (*ndarray.Array, error) {
+	shape := stimulus.Shape
+	single := len(shape) == 4
+	if single {
+		shape = append([]int{1}, shape...)
+	}
+	if err := m.checkStimulus(shape); err != nil {
+		return nil, err
+	}
+	var responses *ndarray.Array
+	err := torch.DoOn(ctx, m.device, torch.Inference, func(s *torch.Scope) error {
+		x := s.As(s.FromArray(&ndarray.Array{DType: stimulus.DType, Shape: shape, Data: stimulus.Data}), ndarray.Float32)
+		var err error
+		responses, err = s.Array(m.Forward(s, x, session))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if single {
+		responses.Shape = responses.Shape[1:]
+	}
+	return responses, nil
+}
+
+// checkStimulus compares (batch, channels, time, height, width) with what the model
+// takes.
+func (m *CoreReadout) checkStimulus(shape []int) error {
+	if len(shape) != 5 {
+		return fmt.Errorf("a stimulus has the shape (batch, channels, time, height, width), not %s", torch.FormatShape(shape))
+	}
+	want := m.StimulusShape(shape[2])
+	channels := shape[1] == want[1] || shape[1] == int(m.InShape[0]) // squashed already
+	if !channels || shape[3] != want[3] || shape[4] != want[4] {
+		return fmt.Errorf("a stimulus of shape %s does not fit: the model expects %d channels of %d × %d pixels",
+			torch.FormatShape(shape), want[1], want[3], want[4])
+	}
+	if need := m.MinFrames(); shape[2] < need {
+		return fmt.Errorf("a stimulus of shape %s is too short: the model needs at least %d frames for one response",
+			torch.FormatShape(shape), need)
+	}
+	return nil
+}
+
+// MinFrames is the length of the shortest stimulus to which the model responds,
+// with one frame.
+func (m *CoreReadout) MinFrames() int {
+	in := append([]int64(nil), m.InShape...)
+	for in[1] = 1; in[1] < m.InShape[1]; in[1]++ {
+		if out, err := m.Core.OutShape(in); err == nil && out[1] > 0 {
+			break
+		}
+	}
+	return int(in[1])
+}
