@@ -29,7 +29,7 @@ Environment:
   JOBS=N            compile N files at once (default: by cores and free memory)
 
 Without --cpu, --cuda, --zip and LIBTORCH an existing prefix keeps the kind it has.
-Tried on Linux x86_64 (Debian 12). The wheels for Linux aarch64 are pinned too, but untried.
+Tried on Linux x86_64 (Debian 12, Ubuntu 24.04). The wheels for Linux aarch64 are pinned too, but untried.
 EOF
 }
 
