@@ -79,8 +79,7 @@ func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
 }
 
 func (c *stSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	kernel := s.Mul(c.temporalKernel(s), c.spatial)
-	return s.Conv3D(x, kernel, nil, c.options())
+	return s.SeparableConv3D(x, c.spatial, c.temporalKernel(s), c.padding.Size, c.padding.Same)
 }
 
 func (c *stSeparableConv) spatialWeight(*torch.Scope) *torch.Tensor { return c.spatial }

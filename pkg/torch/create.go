@@ -1,6 +1,8 @@
 package torch
 
 import (
+	"runtime"
+
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch/internal/gotorch"
 	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
@@ -56,21 +58,37 @@ func (s *Scope) Randn(g *Generator, shape ...int64) *Tensor { return s.Normal(g,
 
 // Normal draws float32 values from a normal distribution, as Tensor.normal_.
 func (s *Scope) Normal(g *Generator, mean, std float64, shape ...int64) *Tensor {
-	return s.op("normal", func(bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.Normal(g.raw(), mean, std, shape, s.device.String())
+	return s.draw("normal", g, func(device string) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Normal(g.raw(), mean, std, shape, device)
 	})
 }
 
 // Uniform draws float32 values from [from, to), as Tensor.uniform_.
 func (s *Scope) Uniform(g *Generator, from, to float64, shape ...int64) *Tensor {
-	return s.op("uniform", func(bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.Uniform(g.raw(), from, to, shape, s.device.String())
+	return s.draw("uniform", g, func(device string) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Uniform(g.raw(), from, to, shape, device)
 	})
 }
 
 // Bernoulli draws ones with probability p, else zeros, as float32.
 func (s *Scope) Bernoulli(g *Generator, p float64, shape ...int64) *Tensor {
-	return s.op("bernoulli", func(bool) (libtorch.Handle, *libtorch.Error) {
-		return libtorch.Bernoulli(g.raw(), p, shape, s.device.String())
+	return s.draw("bernoulli", g, func(device string) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Bernoulli(g.raw(), p, shape, device)
 	})
+}
+
+// draw draws where the generator is and takes the result to the scope's device: a
+// generator of the CPU gives the same numbers for every device.
+func (s *Scope) draw(name string, g *Generator, call func(device string) (libtorch.Handle, *libtorch.Error)) *Tensor {
+	if g.raw() == nil {
+		s.Fail(&Error{Op: name, Layer: s.currentLayer(), Kind: ErrClosed, Msg: "the generator is closed or missing"})
+		return nil
+	}
+	drawn := s.op(name, func(bool) (libtorch.Handle, *libtorch.Error) { return call(g.device.String()) })
+	runtime.KeepAlive(g)
+	if g.device == s.device {
+		return drawn
+	}
+	defer s.Free(drawn)
+	return s.to(drawn, ndarray.Float32, s.device)
 }

@@ -36,6 +36,22 @@ func atLeastOne(v [3]int64) [3]int64 {
 	return v
 }
 
+// SeparableConv3D is Conv3D at stride 1 with the weight temporal (out channels,
+// channels, time, 1, 1) times spatial (out channels, channels, 1, height, width).
+// On the CPU it is evaluated in factors, which needs height·width + time instead
+// of height·width·time multiply-adds for each position and pair of channels. The
+// environment can force another way, for comparison: OPENRETINA_CONV=full,
+// OPENRETINA_SIMD=generic|avx2.
+func (s *Scope) SeparableConv3D(x, spatial, temporal *Tensor, padding [3]int64, same bool) *Tensor {
+	sizes := padding[:]
+	if same {
+		sizes = nil
+	}
+	return s.op("separable conv3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.SeparableConv3D(grad, x.handle, spatial.handle, temporal.handle, sizes)
+	}, x, spatial, temporal)
+}
+
 // AvgPool3D averages over blocks of the given size (time, height, width).
 func (s *Scope) AvgPool3D(x *Tensor, kernel [3]int64) *Tensor {
 	return s.op("avg_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {

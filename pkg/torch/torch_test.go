@@ -281,6 +281,33 @@ func TestThreadsReachLibtorch(t *testing.T) {
 	}
 }
 
+// TestResultsDoNotDependOnThreads: more threads share the work, nothing else.
+func TestResultsDoNotDependOnThreads(t *testing.T) {
+	defer SetThreads(0)
+	var results [][]float32
+	for _, n := range []int{1, 2, 3} {
+		SetThreads(n)
+		do(t, Train, func(s *Scope) error {
+			g, err := NewGenerator(1, CPU)
+			if err != nil {
+				return err
+			}
+			defer g.Close()
+			x := s.RequireGrad(s.Randn(g, 4, 3, 12, 16, 16), true)
+			s.Backward(s.Sum(s.Square(s.Conv3D(x, s.Randn(g, 8, 3, 3, 5, 5), nil, Conv3DOptions{}))))
+			results = append(results, values(t, s, s.Grad(x)))
+			return s.Err()
+		})
+	}
+	for i, r := range results[1:] {
+		for j := range r {
+			if math.Abs(float64(r[j]-results[0][j])) > 1e-4*(1+math.Abs(float64(r[j]))) {
+				t.Fatalf("with %d threads gradient %d is %v, with one it is %v", i+2, j, r[j], results[0][j])
+			}
+		}
+	}
+}
+
 func TestDeviceWords(t *testing.T) {
 	for _, word := range []string{"gpu", "cuda:x", "cuda:-1"} {
 		if _, _, err := SelectDevice(word); err == nil || !strings.Contains(err.Error(), "choose auto") {

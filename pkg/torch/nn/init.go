@@ -58,8 +58,3 @@ func Values(values []float32) Init {
 		return s.FromFloat32(values, shape...)
 	}
 }
-
-// Computed is a value that operations give; its shape is checked on use.
-func Computed(f func(s *torch.Scope) *torch.Tensor) Init {
-	return func(s *torch.Scope, _ *torch.Generator, _ []int64) *torch.Tensor { return f(s) }
-}

@@ -104,3 +104,28 @@ func TestInitDrawsWhatPyTorchDraws(t *testing.T) {
 		t.Errorf("uniform draws %v, want %v, %v", got[:2], want, err)
 	}
 }
+
+func TestFreezeKeepsOptimizersAway(t *testing.T) {
+	s := newStore(t)
+	w := s.Root().Sub("core").Param("w", Ones, 2)
+	readout := s.Root().Sub("readout").Param("w", Ones, 2)
+	err := s.Scope().Do(t.Context(), torch.Train, func(in *torch.Scope) error {
+		in.Backward(in.Sum(in.Mul(w, readout)))
+		return in.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Freeze("core."); err != nil {
+		t.Fatal(err)
+	}
+	if s.Scope().Grad(w) != nil {
+		t.Error("a frozen parameter keeps its gradient")
+	}
+	if s.Scope().Grad(readout) == nil {
+		t.Error("the others lose theirs")
+	}
+	if n := len(s.Parameters()); n != 2 {
+		t.Errorf("%d parameters, want 2: an optimizer numbers the frozen ones too", n)
+	}
+}

@@ -87,6 +87,7 @@ func (s *Store) Freeze(prefix string) error {
 		if e.Trainable && strings.HasPrefix(e.Name, prefix) {
 			e.Trainable = false
 			s.scope.RequireGrad(e.Tensor, false)
+			s.scope.ClearGrad(e.Tensor) // optimizers move what has one
 		}
 	}
 	return s.scope.Err()

@@ -257,6 +257,17 @@ func Conv3D(grad bool, x, weight, bias Handle, stride [3]int64, padding *[3]int6
 	return out(t, e)
 }
 
+// SeparableConv3D convolves with the product of a temporal and a spatial kernel;
+// padding nil is "same".
+func SeparableConv3D(grad bool, x, spatial, temporal Handle, padding []int64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_separable_conv3d(flags(grad), in(x), in(spatial), in(temporal), ints(padding), &t)
+	return out(t, e)
+}
+
+// SeparableVariant is how SeparableConv3D computes: avx512, avx2, generic, or full.
+func SeparableVariant() string { return C.GoString(C.ort_separable_variant()) }
+
 // AvgPool3D averages over blocks of kernel's size.
 func AvgPool3D(grad bool, x Handle, kernel [3]int64) (Handle, *Error) {
 	var t C.ort_tensor

@@ -75,6 +75,13 @@ ort_error *ort_einsum(int flags, const char *equation, const ort_tensor *operand
  * width); bias may be NULL. padding NULL means "same". */
 ort_error *ort_conv3d(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, const int64_t *stride,
                       const int64_t *padding, const int64_t *dilation, ort_tensor *out);
+/* conv3d with the weight temporal (out, in, time, 1, 1) * spatial (out, in, 1,
+ * height, width), evaluated in factors where that is possible (float32 on the CPU,
+ * stride 1), else with the full kernel. padding NULL means "same". */
+ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
+                                const int64_t *padding, ort_tensor *out);
+/* The variant in use: avx512, avx2, generic, or full. */
+const char *ort_separable_variant(void);
 ort_error *ort_avg_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
 ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);
 /* Training updates running_mean and running_var in place. */
