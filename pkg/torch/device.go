@@ -123,16 +123,5 @@ func cudaLibrary() (string, error) {
 	return "", errors.New("libtorch_cpu.so is not loaded")
 }
 
-// Synchronize waits until a device has done its work; the CPU always has.
-func Synchronize(d Device) error {
-	if d.IsCPU() {
-		return nil
-	}
-	if err := libtorch.CUDASynchronize(); err != nil {
-		return err
-	}
-	return nil
-}
-
 // Version is libtorch's version.
 func Version() string { return libtorch.Version() }

@@ -43,7 +43,7 @@ func atLeastOne(v [3]int64) [3]int64 {
 // environment can force another way, for comparison: OPENRETINA_CONV=full,
 // OPENRETINA_SIMD=generic|avx2.
 func (s *Scope) SeparableConv3D(x, spatial, temporal *Tensor, padding [3]int64, same bool) *Tensor {
-	sizes := padding[:]
+	sizes := &padding
 	if same {
 		sizes = nil
 	}

@@ -80,12 +80,6 @@ func (s *Scope) Clone(x *Tensor) *Tensor { return s.unary("clone", libtorch.Clon
 // Detach is x without its graph; the storage is shared.
 func (s *Scope) Detach(x *Tensor) *Tensor { return s.unary("detach", libtorch.Detach, x) }
 
-// AllFinite tells whether no element is NaN or infinite.
-func (s *Scope) AllFinite(x *Tensor) (bool, error) {
-	v, err := s.Item(s.unary("isfinite", libtorch.IsFiniteAll, x))
-	return v != 0, err
-}
-
 // Add is a + b, with broadcasting as in all operations of two tensors.
 func (s *Scope) Add(a, b *Tensor) *Tensor { return s.binary("add", libtorch.Add, a, b) }
 

@@ -62,24 +62,23 @@ type Op int
 
 // Operations of one tensor, for Unary.
 const (
-	Neg         Op = C.ORT_NEG
-	Exp         Op = C.ORT_EXP
-	Log         Op = C.ORT_LOG
-	Sqrt        Op = C.ORT_SQRT
-	Abs         Op = C.ORT_ABS
-	Sin         Op = C.ORT_SIN
-	Cos         Op = C.ORT_COS
-	Sigmoid     Op = C.ORT_SIGMOID
-	Tanh        Op = C.ORT_TANH
-	ReLU        Op = C.ORT_RELU
-	Softplus    Op = C.ORT_SOFTPLUS
-	ELU         Op = C.ORT_ELU
-	Square      Op = C.ORT_SQUARE
-	NaNToNum    Op = C.ORT_NAN_TO_NUM
-	Contiguous  Op = C.ORT_CONTIGUOUS
-	Clone       Op = C.ORT_CLONE
-	Detach      Op = C.ORT_DETACH
-	IsFiniteAll Op = C.ORT_ISFINITE_ALL
+	Neg        Op = C.ORT_NEG
+	Exp        Op = C.ORT_EXP
+	Log        Op = C.ORT_LOG
+	Sqrt       Op = C.ORT_SQRT
+	Abs        Op = C.ORT_ABS
+	Sin        Op = C.ORT_SIN
+	Cos        Op = C.ORT_COS
+	Sigmoid    Op = C.ORT_SIGMOID
+	Tanh       Op = C.ORT_TANH
+	ReLU       Op = C.ORT_RELU
+	Softplus   Op = C.ORT_SOFTPLUS
+	ELU        Op = C.ORT_ELU
+	Square     Op = C.ORT_SQUARE
+	NaNToNum   Op = C.ORT_NAN_TO_NUM
+	Contiguous Op = C.ORT_CONTIGUOUS
+	Clone      Op = C.ORT_CLONE
+	Detach     Op = C.ORT_DETACH
 )
 
 // Operations of two tensors, for Binary.
@@ -136,6 +135,14 @@ func cbool(b bool) C.int {
 }
 
 func ints(v []int64) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(v))) }
+
+// three lends three numbers, or NULL.
+func three(v *[3]int64) *C.int64_t {
+	if v == nil {
+		return nil
+	}
+	return ints(v[:])
+}
 
 func doubles(v *float64) *C.double { return (*C.double)(unsafe.Pointer(v)) }
 
@@ -249,19 +256,15 @@ func Einsum(grad bool, equation string, operands []Handle) (Handle, *Error) {
 // nil.
 func Conv3D(grad bool, x, weight, bias Handle, stride [3]int64, padding *[3]int64, dilation [3]int64) (Handle, *Error) {
 	var t C.ort_tensor
-	var pad []int64
-	if padding != nil {
-		pad = padding[:]
-	}
-	e := C.ort_conv3d(flags(grad), in(x), in(weight), in(bias), ints(stride[:]), ints(pad), ints(dilation[:]), &t)
+	e := C.ort_conv3d(flags(grad), in(x), in(weight), in(bias), ints(stride[:]), three(padding), ints(dilation[:]), &t)
 	return out(t, e)
 }
 
 // SeparableConv3D convolves with the product of a temporal and a spatial kernel;
 // padding nil is "same".
-func SeparableConv3D(grad bool, x, spatial, temporal Handle, padding []int64) (Handle, *Error) {
+func SeparableConv3D(grad bool, x, spatial, temporal Handle, padding *[3]int64) (Handle, *Error) {
 	var t C.ort_tensor
-	e := C.ort_separable_conv3d(flags(grad), in(x), in(spatial), in(temporal), ints(padding), &t)
+	e := C.ort_separable_conv3d(flags(grad), in(x), in(spatial), in(temporal), three(padding), &t)
 	return out(t, e)
 }
 
@@ -588,9 +591,6 @@ func CUDADeviceCount() (int, *Error) {
 	err := check(C.ort_cuda_device_count(&n))
 	return int(n), err
 }
-
-// CUDASynchronize waits for the GPU's work.
-func CUDASynchronize() *Error { return check(C.ort_cuda_synchronize()) }
 
 // Version is libtorch's.
 func Version() string { return C.GoString(C.ort_libtorch_version()) }

@@ -27,23 +27,24 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Reduce": func(r *random) (Handle, *Error) {
 		return Reduce(r.bool(), Op(r.between(-1, 6)), r.tensor(), r.sizes(), r.bool())
 	},
-	"Reshape":     func(r *random) (Handle, *Error) { return Reshape(r.bool(), r.tensor(), r.sizes()) },
-	"Permute":     func(r *random) (Handle, *Error) { return Permute(r.bool(), r.tensor(), r.sizes()) },
-	"Expand":      func(r *random) (Handle, *Error) { return Expand(r.bool(), r.tensor(), r.sizes()) },
-	"Narrow":      func(r *random) (Handle, *Error) { return Narrow(r.bool(), r.tensor(), r.size(), r.size(), r.size()) },
-	"IndexSelect": func(r *random) (Handle, *Error) { return IndexSelect(r.bool(), r.tensor(), r.size(), r.sizes()) },
-	"Cat":         func(r *random) (Handle, *Error) { return Cat(r.bool(), r.tensors(), r.size()) },
-	"Stack":       func(r *random) (Handle, *Error) { return Stack(r.bool(), r.tensors(), r.size()) },
-	"Einsum":      func(r *random) (Handle, *Error) { return Einsum(r.bool(), r.equation(), r.tensors()) },
-	"Conv3D":      func(r *random) (Handle, *Error) { return conv3D(r) },
-	"AvgPool3D":   func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
-	"MaxPool3D":   func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
-	"BatchNorm":   func(r *random) (Handle, *Error) { return batchNorm(r) },
-	"To":          func(r *random) (Handle, *Error) { return To(r.bool(), r.tensor(), r.dtype(), r.device()) },
-	"Shape":       func(r *random) (Handle, *Error) { _, err := Shape(r.tensor()); return nil, err },
-	"DType":       func(r *random) (Handle, *Error) { _, err := DType(r.tensor()); return nil, err },
-	"Item":        func(r *random) (Handle, *Error) { _, err := Item(r.tensor()); return nil, err },
-	"CopyOut":     func(r *random) (Handle, *Error) { return nil, copyOut(r) },
+	"Reshape":         func(r *random) (Handle, *Error) { return Reshape(r.bool(), r.tensor(), r.sizes()) },
+	"Permute":         func(r *random) (Handle, *Error) { return Permute(r.bool(), r.tensor(), r.sizes()) },
+	"Expand":          func(r *random) (Handle, *Error) { return Expand(r.bool(), r.tensor(), r.sizes()) },
+	"Narrow":          func(r *random) (Handle, *Error) { return Narrow(r.bool(), r.tensor(), r.size(), r.size(), r.size()) },
+	"IndexSelect":     func(r *random) (Handle, *Error) { return IndexSelect(r.bool(), r.tensor(), r.size(), r.sizes()) },
+	"Cat":             func(r *random) (Handle, *Error) { return Cat(r.bool(), r.tensors(), r.size()) },
+	"Stack":           func(r *random) (Handle, *Error) { return Stack(r.bool(), r.tensors(), r.size()) },
+	"Einsum":          func(r *random) (Handle, *Error) { return Einsum(r.bool(), r.equation(), r.tensors()) },
+	"Conv3D":          func(r *random) (Handle, *Error) { return conv3D(r) },
+	"SeparableConv3D": separableConv3D,
+	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
+	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
+	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },
+	"To":              func(r *random) (Handle, *Error) { return To(r.bool(), r.tensor(), r.dtype(), r.device()) },
+	"Shape":           func(r *random) (Handle, *Error) { _, err := Shape(r.tensor()); return nil, err },
+	"DType":           func(r *random) (Handle, *Error) { _, err := DType(r.tensor()); return nil, err },
+	"Item":            func(r *random) (Handle, *Error) { _, err := Item(r.tensor()); return nil, err },
+	"CopyOut":         func(r *random) (Handle, *Error) { return nil, copyOut(r) },
 	"CopyOut32": func(r *random) (Handle, *Error) {
 		return nil, CopyOutFloat32(r.tensor(), make([]float32, r.between(0, 50)))
 	},
@@ -79,6 +80,20 @@ func conv3D(r *random) (Handle, *Error) {
 		some = &padding
 	}
 	return Conv3D(r.bool(), x, weight, bias, r.three(), some, r.three())
+}
+
+func separableConv3D(r *random) (Handle, *Error) {
+	x, spatial, temporal := r.tensor(), r.tensor(), r.tensor()
+	if !r.missing && r.IntN(4) > 0 { // shapes that fit, now and then
+		in, out := int64(r.between(1, 2)), int64(r.between(1, 20))
+		x = r.newTensor(int64(r.between(0, 2)), in, 4, 5, 5)
+		spatial, temporal = r.newTensor(out, in, 1, 3, 2), r.newTensor(out, in, int64(r.between(1, 6)), 1, 1)
+	}
+	padding := &[3]int64{r.size(), r.size(), r.size()}
+	if r.bool() {
+		padding = nil
+	}
+	return SeparableConv3D(r.bool(), x, spatial, temporal, padding)
 }
 
 func copyOut(r *random) *Error {

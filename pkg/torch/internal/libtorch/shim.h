@@ -40,7 +40,7 @@ void ort_keep_traces(int on);
 enum ort_unary_op {
   ORT_NEG, ORT_EXP, ORT_LOG, ORT_SQRT, ORT_ABS, ORT_SIN, ORT_COS, ORT_SIGMOID,
   ORT_TANH, ORT_RELU, ORT_SOFTPLUS, ORT_ELU, ORT_SQUARE, ORT_NAN_TO_NUM,
-  ORT_CONTIGUOUS, ORT_CLONE, ORT_DETACH, ORT_ISFINITE_ALL,
+  ORT_CONTIGUOUS, ORT_CLONE, ORT_DETACH,
 };
 ort_error *ort_unary(int flags, int op, ort_tensor x, ort_tensor *out);
 
@@ -161,7 +161,6 @@ void ort_mark_thread(int mark); /* of the calling OS thread, for its life; it pr
 int ort_thread_mark(void);      /* 0 where it has none */
 ort_error *ort_load_cuda(const char *library); /* dlopen; before any question about CUDA */
 ort_error *ort_cuda_device_count(int *out);
-ort_error *ort_cuda_synchronize(void);
 const char *ort_libtorch_version(void);
 
 #ifdef __cplusplus

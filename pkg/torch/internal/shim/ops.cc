@@ -24,7 +24,6 @@ at::Tensor unary(int op, const at::Tensor &x) {
     case ORT_CONTIGUOUS: return x.contiguous();
     case ORT_CLONE: return x.clone();
     case ORT_DETACH: return x.detach();
-    case ORT_ISFINITE_ALL: return at::isfinite(x).all();
   }
   TORCH_CHECK(false, "unknown unary operation ", op);
 }

@@ -58,10 +58,4 @@ ORT_API ort_error *ort_cuda_device_count(int *out) {
   });
 }
 
-ORT_API ort_error *ort_cuda_synchronize(void) {
-  return guard([&] {
-    if (at::globalContext().hasCUDA()) at::detail::getCUDAHooks().deviceSynchronize(-1);
-  });
-}
-
 ORT_API const char *ort_libtorch_version(void) { return TORCH_VERSION; }
