@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +171,8 @@ type random struct {
 
 func newRandom(t testing.TB, seed uint64) *random {
 	t.Helper()
+	runtime.LockOSThread() // the test's goroutine, to its end
+	MarkThread(1)
 	g, err := NewGenerator(seed, "cpu")
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +188,15 @@ func newRandom(t testing.TB, seed uint64) *random {
 func (r *random) bool() bool           { return r.IntN(2) == 0 }
 func (r *random) between(a, b int) int { return a + r.IntN(b-a+1) }
 func (r *random) size() int64          { return int64(r.between(-2, 5)) }
-func (r *random) three() [3]int64      { return [3]int64{r.size(), r.size(), r.size()} }
+
+// three are ones, mostly.
+func (r *random) three() [3]int64 {
+	if r.IntN(4) > 0 {
+		return [3]int64{1, 1, 1}
+	}
+	return [3]int64{r.size(), r.size(), r.size()}
+}
+
 func (r *random) number() float64 {
 	return []float64{0, 0.5, 1, -1, 2, 1e30, math.NaN(), math.Inf(1)}[r.IntN(8)]
 }
