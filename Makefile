@@ -51,6 +51,7 @@ demo: build ## Simulate a retina, train, evaluate and probe a model of it (under
 .PHONY: test
 test: libtorch ## Run all tests.
 	@$(native) go test ./...
+	@$(native) go test -tags torchdebug ./pkg/torch
 
 .PHONY: test-race
 test-race: libtorch ## Run the tests of all packages that do without tensors under the race detector.

@@ -15,6 +15,15 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
+func zeros(t testing.TB, shape []int) *ndarray.Array {
+	t.Helper()
+	a, err := ndarray.New(ndarray.Float32, shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func TestRespondTakesClipsOrOneAndAnyNumbers(t *testing.T) {
 	m := load(t, "hoefling_low_res", "checkpoint.ckpt")
 	input := readArray(t, "hoefling_low_res", "input.npy")
@@ -61,11 +70,7 @@ func TestRespondRefusesWhatDoesNotFit(t *testing.T) {
 		"session":  {[]int{1, 2, 50, 18, 16}, "session_9", "the model has session_1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stimulus, err := ndarray.New(ndarray.Float32, c.shape...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := m.Respond(t.Context(), stimulus, c.session); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := m.Respond(t.Context(), zeros(t, c.shape), c.session); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q in it", err, c.want)
 			}
 		})
@@ -81,11 +86,7 @@ func TestMinFramesIsTheFirstLengthWithAResponse(t *testing.T) {
 	for _, family := range families {
 		t.Run(family.Name(), func(t *testing.T) {
 			m := load(t, family.Name(), "checkpoint.ckpt")
-			stimulus, err := ndarray.New(ndarray.Float32, m.StimulusShape(m.MinFrames())...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := m.Respond(t.Context(), stimulus, "")
+			got, err := m.Respond(t.Context(), zeros(t, m.StimulusShape(m.MinFrames())), "")
 			if err != nil || got.Shape[1] != 1 {
 				t.Errorf("%d frames give %v, %v", m.MinFrames(), got, err)
 			}

@@ -129,3 +129,23 @@ func TestFreezeKeepsOptimizersAway(t *testing.T) {
 		t.Errorf("%d parameters, want 2: an optimizer numbers the frozen ones too", n)
 	}
 }
+
+// TestMoveToKeepsTensorsAndOwnsNoMore moves to where the store is already, which
+// takes the same steps as moving to a GPU.
+func TestMoveToKeepsTensorsAndOwnsNoMore(t *testing.T) {
+	s := newStore(t)
+	w := s.Root().Param("w", Ones, 2)
+	s.Root().Buffer("b", ZeroCount)
+	before := torch.LiveTensors()
+	if err := s.MoveTo(torch.CPU); err != nil {
+		t.Fatal(err)
+	}
+	if torch.LiveTensors() != before {
+		t.Errorf("%d tensors more", torch.LiveTensors()-before)
+	}
+	trained, err := s.Scope().RequiresGrad(w)
+	values, verr := s.Scope().Float32s(w)
+	if !trained || err != nil || verr != nil || values[0] != 1 {
+		t.Errorf("parameter is %v, trained %v: %v, %v", values, trained, err, verr)
+	}
+}

@@ -170,7 +170,9 @@ func (p Path) create(name string, init Init, shape []int64, trainable, parameter
 // gradients are lost.
 func (s *Store) MoveTo(d torch.Device) error {
 	for _, e := range s.entries {
-		s.scope.Replace(e.Tensor, s.scope.ToDevice(s.scope.Detach(e.Tensor), d))
+		detached := s.scope.Detach(e.Tensor)
+		s.scope.Replace(e.Tensor, s.scope.ToDevice(detached, d))
+		s.scope.Free(detached)
 		if e.Trainable {
 			s.scope.RequireGrad(e.Tensor, true)
 		}
