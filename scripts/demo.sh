@@ -14,9 +14,10 @@ phase() {
   times+=("$(printf '%-24s %4d s' "$name" $((SECONDS - start)))")
 }
 
+# The model is small: a second thread would cost more than it brings.
 rm -rf demo
 phase "create data" bin/openretina create-data demo/data
-phase "train" bin/openretina train --config simulated_retina paths.data_dir=demo/data paths.output_dir=demo/run
+phase "train" bin/openretina train --threads 1 --config simulated_retina paths.data_dir=demo/data paths.output_dir=demo/run
 phase "most exciting inputs" bin/openretina mei --model demo/run --config simulated_retina --neuron all --output demo/run/mei
 phase "evaluate, compare" bin/openretina eval --model demo/run
 
