@@ -114,4 +114,5 @@ while read -r word rest; do
 done < <(sed -e '/^ *#/d' -e '/^ *$/d' "$repo/Dockerfile" | sed -e ':a' -e '/\\$/N; s/\\\n//; ta')
 
 echo "== the program, as $user in $directory"
+variables[HOME]=$(in_stage getent passwd "$user" | cut -d: -f6)
 in_stage setpriv --reuid "$user" --regid "$user" --init-groups sh -c "cd $directory && openretina version"
