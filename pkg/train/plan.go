@@ -208,13 +208,14 @@ type limit struct {
 // UnmarshalNode reads an integer or a fraction.
 func (l *limit) UnmarshalNode(n *config.Node) error {
 	if n.Kind() == config.Int {
-		return n.Decode(&l.batches)
-	}
-	if err := n.Decode(&l.fraction); err != nil {
+		if err := n.Decode(&l.batches); err != nil {
+			return err
+		}
+	} else if err := n.Decode(&l.fraction); err != nil {
 		return err
 	}
-	if l.fraction < 0 || l.fraction > 1 {
-		return fmt.Errorf("%s must be a number of batches or between 0.0 and 1.0, got %v", n.Path(), l.fraction)
+	if l.batches < 0 || !(l.fraction >= 0 && l.fraction <= 1) {
+		return fmt.Errorf("%s must be a number of batches, or a part of them between 0.0 and 1.0", n.Path())
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ func TestBadConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		"model.core.convolution_type=full":       "Temporal smoothness not supported",
 		"+model.lr_scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,factor:1.5}": "factor 1.5 should be < 1.0",
 		"+model.optimizer={_target_:torch.optim.SGD,lr:-1}":                                    "invalid learning rate: -1",
+		"+trainer.limit_val_batches=-1":                                                        "must be a number of batches, or a part of them between 0.0 and 1.0",
+		"+trainer.limit_val_batches=1.5":                                                       "must be a number of batches, or a part of them between 0.0 and 1.0",
 		"model.core._target_=openretina.unknown.Core":                                          "unknown core",
 	} {
 		cfg := tinyRun(t, t.TempDir(), override, "paths.data_dir=/nowhere")
