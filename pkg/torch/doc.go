@@ -13,6 +13,9 @@
 // so tensor code reads like mathematics; whatever leaves tensor land (a shape, a
 // number, a copy of values) returns that error.
 //
+// libtorch runs on a few OS threads that live as long as the process; Do hands its
+// function to one of them.
+//
 // Freeing a tensor here never breaks a backward pass: autograd holds its own
 // references. A tensor that must outlive its scope is moved by Keep.
 package torch
