@@ -24,6 +24,9 @@ import (
 func TestMain(m *testing.M) {
 	torch.SetThreads(1) // the models are tiny
 	code := m.Run()
+	if noiseDir != "" {
+		_ = os.RemoveAll(noiseDir) // only litter is at stake
+	}
 	if left := torch.LiveTensors(); left != 0 && code == 0 {
 		println("tensors left over:", left)
 		code = 1
@@ -31,13 +34,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// noiseDir is where noiseData is, once it was asked for.
+var noiseDir string
+
 // noiseData is a small data set of two sessions, made once.
-var noiseData = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "openretina-train-test")
-	if err != nil {
+var noiseData = sync.OnceValues(func() (path string, err error) {
+	if noiseDir, err = os.MkdirTemp("", "openretina-train-test"); err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, "data"), simulate.WriteNoise(context.Background(), filepath.Join(dir, "data"),
+	path = filepath.Join(noiseDir, "data")
+	return path, simulate.WriteNoise(context.Background(), path,
 		simulate.NoiseOptions{NumColors: 2, NumStimuli: 3, NumSessions: 2, ClipLength: 10})
 })
 
