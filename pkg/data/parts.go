@@ -1,5 +1,7 @@
 package data
 
+import "github.com/open-retina/openretina-go/pkg/data/pyrand"
+
 // Part is a part of a data set under the name that the Python package's
 // dataloaders have: train, validation, or a test stimulus.
 type Part struct {
@@ -7,10 +9,12 @@ type Part struct {
 	Loader *Loader
 }
 
-// Parts gives loaders, each clip once and in order, over all parts of the data:
-// training, validation, then the test stimuli.
-func (d *Dataset) Parts() ([]Part, error) {
-	train, err := d.ordered(func(s *Session) *Split { return &s.Train })
+// Parts gives loaders that go once over all parts of the data: training,
+// validation, then the test stimuli. Training clips are drawn at random with the
+// generators of draw, batches that are not full left out, as the Python package's
+// test after a training does; all others come in order.
+func (d *Dataset) Parts(draw State) ([]Part, error) {
+	train, err := d.drawnOnce(draw)
 	if err != nil {
 		return nil, err
 	}
@@ -28,3 +32,48 @@ func (d *Dataset) Parts() ([]Part, error) {
 	}
 	return parts, nil
 }
+
+// Seeded is a loader's state before anything was drawn.
+func Seeded(seed uint32) (State, error) {
+	numPy, err := pyrand.NewNumPy(seed).MarshalBinary()
+	return State{NumPy: numPy}, err
+}
+
+// drawnOnce goes over freshly drawn training clips of each session in turn.
+func (d *Dataset) drawnOnce(draw State) (*Loader, error) {
+	plan := &drawnCycle{numPy: pyrand.NewNumPy(0)}
+	if err := plan.reset(marks{numPy: draw.NumPy}); err != nil {
+		return nil, err
+	}
+	batches := 0
+	for _, s := range d.Sessions {
+		plan.splits = append(plan.splits, &s.Train)
+		batches += len(s.Train.sampler.Starts) / s.Train.batch
+	}
+	return newLoader(d.Sessions, plan.splits, plan, batches)
+}
+
+// drawnCycle is the planner of drawnOnce. (Python: ShortCycler over the training
+// DataLoaders.)
+type drawnCycle struct {
+	splits []*Split
+	numPy  *pyrand.NumPy
+}
+
+func (p *drawnCycle) epoch() []step {
+	steps := []step{}
+	for session, split := range p.splits {
+		starts := split.sampler.Epoch(p.numPy)
+		for ; len(starts) >= split.batch; starts = starts[split.batch:] {
+			steps = append(steps, step{session, split.sampler.ClipFrames, starts[:split.batch]})
+		}
+	}
+	return steps
+}
+
+func (p *drawnCycle) mark() (marks, error) {
+	numPy, err := p.numPy.MarshalBinary()
+	return marks{numPy: numPy}, err
+}
+
+func (p *drawnCycle) reset(to marks) error { return p.numPy.UnmarshalBinary(to.numPy) }

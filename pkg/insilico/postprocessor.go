@@ -43,7 +43,8 @@ type ChangeNormJointlyClipRangeSeparately struct {
 // Check wants one range for each channel.
 func (c ChangeNormJointlyClipRangeSeparately) Check(channels int) error {
 	if len(c.MinMaxValues) != channels {
-		return fmt.Errorf("ChangeNormJointlyClipRangeSeparately has %d min_max_values, but the model's stimulus has %d channels", len(c.MinMaxValues), channels)
+		return fmt.Errorf("ChangeNormJointlyClipRangeSeparately has %d min_max_values, but the model's stimulus has %d channels: "+
+			"give one [min, max] for each, or mei.postprocessors=null", len(c.MinMaxValues), channels)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type Interrupted struct {
 }
 
 func (e *Interrupted) Error() string {
-	return fmt.Sprintf("interrupted (%v); trainer.ckpt_path=%s continues", e.Cause, e.Checkpoint)
+	return fmt.Sprintf("%v; trainer.ckpt_path=%s continues", e.Cause, e.Checkpoint)
 }
 
 // Unwrap is what asked to stop.

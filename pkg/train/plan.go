@@ -250,6 +250,10 @@ func (p *Plan) readTrainer() error {
 		return config.Errorf(n, "trainer.check_val_every_n_epoch must be at least 1, got %d", t.CheckValEveryNEpoch)
 	case t.ValCheckInterval != nil && *t.ValCheckInterval != 1:
 		return config.Errorf(n, "trainer.val_check_interval must be 1.0: validation runs at the end of an epoch")
+	case t.Accelerator != "auto" && t.Accelerator != "cpu":
+		return config.Errorf(n, "trainer.accelerator=%s: where to compute is set by --device (auto, cpu, cuda, cuda:N)", t.Accelerator)
+	case fmt.Sprint(t.Devices) != "<nil>" && fmt.Sprint(t.Devices) != "auto" && fmt.Sprint(t.Devices) != "1":
+		return config.Errorf(n, "trainer.devices=%v: training runs on one device", t.Devices)
 	case t.Strategy != "auto" || t.NumNodes != 1:
 		return config.Errorf(n, "trainer.strategy and num_nodes: training runs in one process")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -256,6 +257,8 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		{"optimizer._target_=torch.optim.AdamQ", "unknown optimizer"},
 		{"optimizer.lr=fast", "optimizer.lr"},
 		{"+paths.load_model_path=model.ckpt", "not supported yet"},
+		{"+trainer.accelerator=gpu", "set by --device"},
+		{"+trainer.devices=2", "runs on one device"},
 	} {
 		_, err := NewPlan(tinyRun(t, t.TempDir(), c.override))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -275,5 +278,38 @@ func TestContinueWithoutCheckpoint(t *testing.T) {
 	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.ckpt_path=last"), &recorder{})
 	if err == nil || !strings.Contains(err.Error(), "there is no") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestTrainingEqualsThePythonPackages trains two epochs of the recorded experiment
+// (its own config, data and seed) and wants the test scores that openretina 1.1.1
+// with torch 2.11.0 logs: weights, order of clips, steps and the clips drawn for the
+// test on the training data are all the same.
+func TestTrainingEqualsThePythonPackages(t *testing.T) {
+	o, err := config.Locate(config.Flags{Config: "../evaluation/testdata/create_data/config.yaml"}, configs.FS, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Overrides = []string{
+		"paths.data_dir=../evaluation/testdata/create_data/data", "paths.output_dir=" + t.TempDir(), "paths.log_dir=.",
+		"trainer.max_epochs=2", "seed=1",
+	}
+	c, err := config.Compose(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := train(t, t.Context(), c, &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []TestScore{
+		{"train", 3.052565813064575, 0.01658708229660988}, {"validation", 4.434287071228027, 0.05470426008105278},
+		{"random_noise_1", 13.938619613647461, 0.098752461373806}, {"random_noise_2", 12.937972068786621, 0.1548580825328827},
+	}
+	for i, got := range result.Tests {
+		w := want[i]
+		if got.Name != w.Name || math.Abs(got.Loss-w.Loss) > 1e-4*w.Loss || math.Abs(got.Evaluation-w.Evaluation) > 2e-4 {
+			t.Errorf("test %d is %+v, want %+v", i, got, w)
+		}
 	}
 }
