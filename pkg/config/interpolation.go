@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -529,6 +530,9 @@ func primitiveToken(s string) (token, bool) {
 
 // tokenFloat reads a float token; "inf" and "nan" need no dot here.
 func tokenFloat(s string) any {
+	if strings.EqualFold(strings.TrimLeft(s, "+-"), "nan") { // which Go takes without a sign only
+		return math.NaN()
+	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
 	if err != nil && f == 0 {
 		return s

@@ -108,7 +108,11 @@ func (o *Options) checkName() error {
 	for _, s := range o.Sources {
 		paths = append(paths, s.Path)
 	}
-	hints = append(hints, "there are "+strings.Join(names, ", ")+" in "+strings.Join(paths, ", "))
+	known := "none"
+	if len(names) > 0 {
+		known = strings.Join(names, ", ")
+	}
+	hints = append(hints, "there are "+known+" in "+strings.Join(paths, ", "))
 	e.Hint = strings.Join(hints, "; ")
 	return e
 }

@@ -159,5 +159,9 @@ func requireFlags(cmd *cobra.Command, names ...string) error {
 			return flagErrorf("--%s is missing", name)
 		}
 	}
+	// An empty shell variable must not stand for all sessions.
+	if session := cmd.Flags().Lookup("session"); session != nil && session.Changed && session.Value.String() == "" {
+		return flagErrorf("--session is empty: leave it out for all sessions")
+	}
 	return nil
 }
