@@ -303,8 +303,10 @@ func TestTrainingEqualsThePythonPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []TestScore{
-		{"train", 3.052565813064575, 0.01658708229660988}, {"validation", 4.434287071228027, 0.05470426008105278},
-		{"random_noise_1", 13.938619613647461, 0.098752461373806}, {"random_noise_2", 12.937972068786621, 0.1548580825328827},
+		{"train", 3.052565813064575, 0.01658708229660988},
+		{"validation", 4.434287071228027, 0.05470426008105278},
+		{"random_noise_1", 13.938619613647461, 0.098752461373806},
+		{"random_noise_2", 12.937972068786621, 0.1548580825328827},
 	}
 	for i, got := range result.Tests {
 		w := want[i]
