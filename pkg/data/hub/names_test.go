@@ -87,15 +87,15 @@ func TestFromEnv(t *testing.T) {
 			return ""
 		}
 	}
-	c, err := FromEnv(env("HOME", "/home/someone"))
-	if err != nil || c.CacheDir != "/home/someone/openretina_cache" || c.Offline || c.Token != "" {
+	c, err := FromEnv(env("HOME", "/users/someone"))
+	if err != nil || c.CacheDir != "/users/someone/openretina_cache" || c.Offline || c.Token != "" {
 		t.Errorf("defaults: %+v, %v", c, err)
 	}
 	if u, err := c.URL(Remote{Path: "a b/c.ckpt"}); err != nil || u != DefaultEndpoint+"/datasets/"+Repository+"/resolve/main/a%20b/c.ckpt" {
 		t.Errorf("address %s, %v", u, err)
 	}
-	c, err = FromEnv(env("HOME", "/home/someone", EnvEndpoint, "http://localhost:1/hf/", EnvToken, " t \n", EnvOffline, "Yes", EnvCacheDir, "~/c"))
-	if err != nil || c.CacheDir != "/home/someone/c" || !c.Offline || c.Token != "t" {
+	c, err = FromEnv(env("HOME", "/users/someone", EnvEndpoint, "http://localhost:1/hf/", EnvToken, " t \n", EnvOffline, "Yes", EnvCacheDir, "~/c"))
+	if err != nil || c.CacheDir != "/users/someone/c" || !c.Offline || c.Token != "t" {
 		t.Errorf("all set: %+v, %v", c, err)
 	}
 	if u, err := c.URL(Remote{Path: "x"}); err != nil || u != "http://localhost:1/hf/datasets/"+Repository+"/resolve/main/x" {
