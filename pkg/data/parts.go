@@ -10,11 +10,14 @@ type Part struct {
 }
 
 // Parts gives loaders that go once over all parts of the data: training,
-// validation, then the test stimuli. Training clips are drawn at random with the
-// generators of draw, batches that are not full left out, as the Python package's
-// test after a training does; all others come in order.
-func (d *Dataset) Parts(draw State) ([]Part, error) {
-	train, err := d.drawnOnce(draw)
+// validation, then the test stimuli. The clips come in order; with draw, those for
+// training are drawn at random with that state's generators, batches that are not
+// full left out, as the Python package's test after a training does.
+func (d *Dataset) Parts(draw *State) ([]Part, error) {
+	train, err := d.ordered(func(s *Session) *Split { return &s.Train })
+	if draw != nil {
+		train, err = d.drawnOnce(*draw)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,12 +34,6 @@ func (d *Dataset) Parts(draw State) ([]Part, error) {
 		parts = append(parts, Part{name, l})
 	}
 	return parts, nil
-}
-
-// Seeded is a loader's state before anything was drawn.
-func Seeded(seed uint32) (State, error) {
-	numPy, err := pyrand.NewNumPy(seed).MarshalBinary()
-	return State{NumPy: numPy}, err
 }
 
 // drawnOnce goes over freshly drawn training clips of each session in turn.

@@ -60,7 +60,7 @@ func Run(ctx context.Context, m *models.CoreReadout, d *data.Dataset, o Options)
 	if err := checkFits(m, d); err != nil {
 		return nil, err
 	}
-	parts, err := selectParts(d, o.Split, o.Seed)
+	parts, err := selectParts(d, o.Split)
 	if err != nil {
 		return nil, err
 	}
@@ -100,18 +100,9 @@ func checkFits(m *models.CoreReadout, d *data.Dataset) error {
 	return nil
 }
 
-// partsOf are the parts of a data set, its training clips drawn from a seed.
-func partsOf(d *data.Dataset, seed uint32) ([]data.Part, error) {
-	draw, err := data.Seeded(seed)
-	if err != nil {
-		return nil, err
-	}
-	return d.Parts(draw)
-}
-
 // selectParts are the parts that a split stands for.
-func selectParts(d *data.Dataset, split string, seed uint32) ([]data.Part, error) {
-	parts, err := partsOf(d, seed)
+func selectParts(d *data.Dataset, split string) ([]data.Part, error) {
+	parts, err := d.Parts(nil)
 	if err != nil {
 		return nil, err
 	}

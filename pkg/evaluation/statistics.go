@@ -11,7 +11,7 @@ const trainEpochs = 10
 // statistics counts the different frames and transitions of all parts of the data
 // (Python: compute_dataloader_statistics).
 func (r *runner) statistics() (eval.DatasetStatistics, error) {
-	parts, err := partsOf(r.data, r.Seed)
+	parts, err := r.data.Parts(nil)
 	if err != nil {
 		return eval.DatasetStatistics{}, err
 	}

@@ -216,7 +216,8 @@ func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) 
 // test evaluates a model on every part of the data, as the Python package does
 // after training; the results go to the log and into data_info.
 func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, error) {
-	parts, err := f.data.Parts(f.train.State())
+	state := f.train.State()
+	parts, err := f.data.Parts(&state)
 	if err != nil {
 		return nil, err
 	}
