@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
 )
 
 const reportWidth = 80
@@ -66,7 +68,7 @@ func (p *printer) dataset() {
 
 func (p *printer) neurons() {
 	s := p.s
-	cutoff := formatFloat(float64(s.VarRatioCutoff))
+	cutoff := pytext.Float(float64(s.VarRatioCutoff))
 	p.rule("-")
 	p.line("Total neurons: %d", s.NeuronsTotal)
 	if s.Filtered {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
 )
 
 // run is one evaluation of the Python package that is in testdata.
@@ -346,7 +348,7 @@ func TestFormatFloat(t *testing.T) {
 		"1000000000000000.0": 1e15, "1e+16": 1e16, "1.2345e+20": 1.2345e20, "nan": math.NaN(), "inf": math.Inf(1), "-inf": math.Inf(-1),
 		"0.3333333333333333": 1.0 / 3, "-123456.789": -123456.789, "1e+100": 1e100, "5e-324": 5e-324,
 	} {
-		if got := formatFloat(x); got != want {
+		if got := pytext.Float(x); got != want {
 			t.Errorf("%v: %q, want %q", x, got, want)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
 )
 
 // DatasetStatistics counts the different frames of the stimuli, and the different
@@ -61,7 +63,7 @@ func (x Number) MarshalJSON() ([]byte, error) {
 	if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
 		return []byte("null"), nil
 	}
-	return []byte(formatFloat(float64(x))), nil
+	return []byte(pytext.Float(float64(x))), nil
 }
 
 // Summary has the means over the neurons that count, in the order, under the

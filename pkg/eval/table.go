@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
+
 	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
@@ -118,7 +120,7 @@ func (m Matrix) list(neuron int) string {
 	m.column(neuron, trace)
 	text := make([]string, len(trace))
 	for t, v := range trace {
-		text[t] = formatFloat(v)
+		text[t] = pytext.Float(v)
 	}
 	return "[" + strings.Join(text, ", ") + "]"
 }
@@ -206,14 +208,14 @@ func cellText(value any, float bool) string {
 		return "False"
 	case int64:
 		if float {
-			return formatFloat(float64(v))
+			return pytext.Float(float64(v))
 		}
 		return strconv.FormatInt(v, 10)
 	case float64:
 		if math.IsNaN(v) {
 			return ""
 		}
-		return formatFloat(v)
+		return pytext.Float(v)
 	}
 	return fmt.Sprint(value)
 }

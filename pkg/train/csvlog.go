@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
+
 	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
@@ -26,7 +28,7 @@ func (l *csvLog) log(metrics []metric, epoch, step int) {
 		row["epoch"] = strconv.Itoa(epoch)
 	}
 	for _, m := range metrics {
-		row[m.name] = pythonFloat(m.value)
+		row[m.name] = pytext.Float(m.value)
 	}
 	l.rows = append(l.rows, row)
 }

@@ -1,10 +1,5 @@
 package train
 
-import (
-	"strconv"
-	"strings"
-)
-
 // averages are means over an epoch's batches, weighted by the number of clips,
 // as Lightning reduces what is logged with on_epoch=True.
 type averages struct {
@@ -47,27 +42,4 @@ func lookup(metrics []metric, name string) (float64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// pythonFloat writes a number as Python's str does.
-func pythonFloat(v float64) string {
-	s := strconv.FormatFloat(v, 'g', -1, 64)
-	if e := strings.IndexByte(s, 'e'); e >= 0 {
-		exponent, _ := strconv.Atoi(s[e+1:])
-		if exponent < 16 && exponent >= -4 {
-			s = strconv.FormatFloat(v, 'f', -1, 64)
-		}
-	}
-	switch s {
-	case "NaN":
-		return "nan"
-	case "+Inf":
-		return "inf"
-	case "-Inf":
-		return "-inf"
-	}
-	if !strings.ContainsAny(s, ".e") {
-		s += ".0"
-	}
-	return s
 }

@@ -158,8 +158,9 @@ func TestRunLeavesWhatTheRunIs(t *testing.T) {
 	}
 }
 
-// TestInterruptedTrainingContinuesToTheSameBits stops after every possible batch
-// (the classic mistakes: an epoch's edge, generators saved too late).
+// TestInterruptedTrainingContinuesToTheSameBits stops after a dozen batches spread
+// over the run, the last of an epoch among them where the spread meets it (the
+// classic mistakes: an epoch's edge, generators saved too late).
 func TestInterruptedTrainingContinuesToTheSameBits(t *testing.T) {
 	whole := t.TempDir()
 	counted := &recorder{}

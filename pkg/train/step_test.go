@@ -54,11 +54,7 @@ func readState(t *testing.T, path string) []ndarray.Named {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := make([]ndarray.Named, len(arrays))
-	for i, a := range arrays {
-		state[i] = ndarray.Named{Name: a.Name, Array: a.Array}
-	}
-	return state
+	return arrays
 }
 
 func readBatch(t *testing.T, dir, session string) *data.Batch {

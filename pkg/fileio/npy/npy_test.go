@@ -293,10 +293,10 @@ func TestBadZipFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteZip(io.Discard, []Named{{"a", a}, {"a", a}}); err == nil {
+	if err := WriteZip(io.Discard, []Named{{Name: "a", Array: a}, {Name: "a", Array: a}}); err == nil {
 		t.Error("a name was written twice")
 	}
-	if err := WriteZip(io.Discard, []Named{{"a", &ndarray.Array{}}}); err == nil {
+	if err := WriteZip(io.Discard, []Named{{Name: "a", Array: &ndarray.Array{}}}); err == nil {
 		t.Error("an empty array was written")
 	}
 	for name, c := range map[string]struct {

@@ -12,11 +12,8 @@ import (
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 )
 
-// Named is one array of an .npz file.
-type Named struct {
-	Name  string // without .npy
-	Array *ndarray.Array
-}
+// Named is one array of an .npz file, its name without .npy.
+type Named = ndarray.Named
 
 // ReadZipFile reads all arrays of an .npz file, in the order of the file.
 func ReadZipFile(path string) ([]Named, error) {
@@ -52,7 +49,7 @@ func ReadZip(r io.ReaderAt, size int64) ([]Named, error) {
 		if err != nil {
 			return nil, fmt.Errorf("array %q: %w", name, err)
 		}
-		arrays = append(arrays, Named{name, a})
+		arrays = append(arrays, Named{Name: name, Array: a})
 	}
 	return arrays, nil
 }

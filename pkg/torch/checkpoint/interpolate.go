@@ -3,9 +3,10 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 )
@@ -197,27 +198,7 @@ func pythonText(v any) string {
 		}
 		return "False"
 	case float64:
-		return pythonFloat(v)
+		return pytext.Float(v)
 	}
 	return fmt.Sprint(v)
-}
-
-// pythonFloat is Python's repr() of a float: the shortest digits, with a point or an
-// exponent.
-func pythonFloat(v float64) string {
-	switch {
-	case math.IsNaN(v):
-		return "nan"
-	case math.IsInf(v, 0):
-		return map[bool]string{true: "inf", false: "-inf"}[v > 0]
-	}
-	const least, most = 1e-4, 1e16 // beyond, Python writes an exponent
-	if a := math.Abs(v); a != 0 && (a < least || a >= most) {
-		return strconv.FormatFloat(v, 'e', -1, 64)
-	}
-	text := strconv.FormatFloat(v, 'f', -1, 64)
-	if !strings.Contains(text, ".") {
-		text += ".0"
-	}
-	return text
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/open-retina/openretina-go/pkg/fileio/pytext"
+
 	"github.com/open-retina/openretina-go/pkg/fileio"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -167,7 +169,7 @@ func encodeJSON(out *bytes.Buffer, v any, depth int) error {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("JSON has no %v", v)
 		}
-		out.WriteString(pythonFloat(v))
+		out.WriteString(pytext.Float(v))
 	case []any:
 		return encodeList(out, v, depth)
 	case pickle.Tuple:
