@@ -174,63 +174,10 @@ func (f *File) Close() error {
 
 func (f *File) read() (*ndarray.Array, error) {
 	data := make([]byte, f.data.Size())
-	if _, err := f.data.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+	if err := readFull(f.data, data, 0); err != nil {
 		return nil, err
 	}
 	return f.array(data)
-}
-
-// Slice reads the entries lo to hi (exclusive) of the first axis. It takes memory
-// for these only; a file in Fortran order is read in pieces.
-func (f *File) Slice(lo, hi int) (*ndarray.Array, error) {
-	if len(f.Shape) == 0 || lo < 0 || hi < lo || hi > f.Shape[0] {
-		return nil, fmt.Errorf("entries %d to %d of an array of shape %v", lo, hi, f.Shape)
-	}
-	out, err := ndarray.New(f.DType, append([]int{hi - lo}, f.Shape[1:]...)...)
-	if err != nil {
-		return nil, err
-	}
-	if len(out.Data) == 0 {
-		return out, nil
-	}
-	if f.Fortran && len(f.Shape) > 1 {
-		return out, f.sliceFortran(out, lo)
-	}
-	entry := int64(len(out.Data) / (hi - lo))
-	if _, err := f.data.ReadAt(out.Data, int64(lo)*entry); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return out, f.normalize(out.Data)
-}
-
-// sliceFortran reads columns (runs along the first axis) in blocks, takes the wanted
-// rows of each, and transposes at the end.
-func (f *File) sliceFortran(out *ndarray.Array, lo int) error {
-	const block = 1 << 20
-	size := f.DType.Size()
-	column, wanted := f.Shape[0]*size, out.Shape[0]*size
-	columns := len(out.Data) / wanted
-	buffer := make([]byte, min(columns, max(1, block/column))*column)
-	picked := make([]byte, 0, len(out.Data))
-	for done := 0; done < columns; {
-		n := min(columns-done, len(buffer)/column)
-		if _, err := f.data.ReadAt(buffer[:n*column], int64(done)*int64(column)); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		for i := range n {
-			picked = append(picked, buffer[i*column+lo*size:][:wanted]...)
-		}
-		done += n
-	}
-	if err := f.normalize(picked); err != nil {
-		return err
-	}
-	data, err := layout.Gather(picked, size, 0, out.Shape, layout.FortranStrides(out.Shape))
-	if err != nil {
-		return err
-	}
-	out.Data = data
-	return nil
 }
 
 // readGrowing reads data whose size is known but not trusted: memory grows with
