@@ -12,6 +12,8 @@ type convolution interface {
 	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 	// outSize is that of what Forward makes of an input of size in.
 	outSize(in size) (size, error)
+	// sees is how many frames before and after its own an output frame depends on.
+	sees() (before, after int64)
 }
 
 // spatiallyFactored convolutions have a spatial kernel (out, in, 1, height,

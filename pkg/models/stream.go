@@ -1,0 +1,197 @@
+package models
+
+import (
+	"context"
+	"sort"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+)
+
+// bytesAtOnce is about how much memory the tensors of one computation take. More
+// is not faster: they leave the processor's caches.
+const bytesAtOnce = 16 << 20
+
+// Range is the entries From to To, the latter excluded.
+type Range struct{ From, To int }
+
+// Len is the number of entries.
+func (r Range) Len() int { return r.To - r.From }
+
+// FrameSource gives out a stimulus of any length in parts.
+type FrameSource interface {
+	// Shape is (clips, channels, frames, height, width).
+	Shape() [5]int
+	// Read gives the frames of the clips, of shape (clips, channels, frames,
+	// height, width) and any element type.
+	Read(clips, frames Range) (*ndarray.Array, error)
+}
+
+// RespondStream computes what Respond does, of a stimulus that need not fit into
+// memory: long clips in pieces, short ones several at a time. emit gets the
+// responses (clips, frames, neurons), float32, of some clips or of a stretch of
+// one, which follow each other in C order; all of them together are the responses
+// to the whole stimulus, of shape (clips, ResponseFrames, neurons). The memory it
+// takes does not depend on the stimulus' length, unless the core sees all of it.
+// Source is read from another goroutine, while emit runs too, and no longer once
+// RespondStream has returned.
+func (m *CoreReadout) RespondStream(
+	ctx context.Context, source FrameSource, session string, emit func(responses *ndarray.Array) error,
+) error {
+	shape := source.Shape()
+	if err := m.checkStimulus(shape[:]); err != nil {
+		return err
+	}
+	neurons, err := m.NumNeurons(session)
+	if err != nil {
+		return err
+	}
+	return m.respondCut(ctx, source, session, m.cut(shape, neurons), emit)
+}
+
+// respondCut is RespondStream once it is known how the stimulus is cut.
+func (m *CoreReadout) respondCut(
+	ctx context.Context, source FrameSource, session string, c cutting, emit func(*ndarray.Array) error,
+) error {
+	reading, stop := context.WithCancel(ctx)
+	parts := readAhead(reading, source, c)
+	defer func() {
+		stop()
+		for range parts { //nolint:revive // wait for the reader's end
+		}
+	}()
+	for part := range parts {
+		if part.err != nil {
+			return part.err
+		}
+		responses, err := m.Respond(ctx, part.stimulus, session)
+		if err != nil {
+			return err
+		}
+		if err := emit(part.own(responses)); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// ResponseFrames is how many frames the responses to a clip have.
+func (m *CoreReadout) ResponseFrames(frames int) int {
+	out, err := m.Core.OutShape([]int64{m.InShape[0], int64(frames), m.InShape[2], m.InShape[3]})
+	if err != nil {
+		return 0 // too short for any
+	}
+	return int(out[1])
+}
+
+// cutting is how a stimulus is cut for computing: into stretches where that is more
+// than one, else into groups of clips.
+type cutting struct {
+	clips, clipsAtOnce int
+	stretches          []stretch
+}
+
+// stretch is a piece of a clip that is computed on at once, and those of its
+// responses that are the clip's: others see an end where the clip has none.
+type stretch struct{ frames, wanted Range }
+
+// own takes the wanted responses (clips, frames, neurons) of a part.
+func (s stretch) own(responses *ndarray.Array) *ndarray.Array {
+	clips, frames, neurons := responses.Shape[0], responses.Shape[1], responses.Shape[2]
+	if frames == s.wanted.Len() {
+		return responses
+	}
+	row := neurons * responses.DType.Size() // there is one clip
+	return &ndarray.Array{
+		DType: responses.DType, Shape: []int{clips, s.wanted.Len(), neurons},
+		Data: responses.Data[s.wanted.From*row : s.wanted.To*row],
+	}
+}
+
+// cut finds the largest pieces that stay within bytesAtOnce.
+func (m *CoreReadout) cut(shape [5]int, neurons int) cutting {
+	clips, frames := shape[0], shape[2]
+	atOnce := func(n int) int { return int(bytesAtOnce / m.memory(shape[1], n, neurons)) }
+	c := cutting{clips: clips, clipsAtOnce: max(1, atOnce(frames))}
+	core, local := m.Core.(LocalInTime)
+	if !local || atOnce(frames) > 0 {
+		c.stretches = []stretch{{Range{0, frames}, Range{0, m.ResponseFrames(frames)}}}
+		return c
+	}
+	t := core.Timing()
+	longest := sort.Search(frames, func(n int) bool { return atOnce(n+1) == 0 })
+	const leastGain = 3 // at most a quarter of a piece is computed twice
+	step := max(longest/t.Stride-t.overlap(), leastGain*t.overlap(), 1)
+	c.stretches = m.stretches(frames, step, t)
+	return c
+}
+
+// overlap is how many blocks two neighbouring pieces share.
+func (t Timing) overlap() int { return max(0, max(t.Before, t.Cut)+t.After) }
+
+// stretches cuts a clip after every step responses. Pieces overlap by what makes
+// their responses those of the whole clip.
+func (m *CoreReadout) stretches(frames, step int, t Timing) []stretch {
+	blocks, total := frames/t.Stride, m.ResponseFrames(frames)
+	shortest := (m.MinFrames() + t.Stride - 1) / t.Stride
+	var stretches []stretch
+	for from := 0; from < total; from += step {
+		to := min(from+step, total)
+		// Response i belongs to block i of a piece as of the clip.
+		first := max(0, min(from-max(0, t.Before-t.Cut), blocks-shortest))
+		last := min(blocks, max(to+t.Cut+t.After, first+shortest))
+		stretches = append(stretches, stretch{
+			frames: Range{first * t.Stride, last * t.Stride},
+			wanted: Range{from - first, to - first},
+		})
+	}
+	return stretches
+}
+
+// memory is about how many bytes the responses to one clip take to compute.
+func (m *CoreReadout) memory(channels, frames, neurons int) int64 {
+	const float32s = 4
+	// What cores take for each byte of a stimulus, where they do not say.
+	const otherwise = 12
+	in := []int64{int64(channels), int64(frames), m.InShape[2], m.InShape[3]}
+	bytes := otherwise * float32s * in[0] * in[1] * in[2] * in[3]
+	if core, ok := m.Core.(LocalInTime); ok {
+		bytes = core.Memory(in)
+	}
+	if features, err := m.Core.OutShape(in); err == nil {
+		// Each neuron may weigh each channel, twice, before they are added up.
+		bytes += float32s * features[1] * int64(neurons) * (2*features[0] + 4)
+	}
+	return max(1, bytes)
+}
+
+// part is a piece of a stimulus, read.
+type part struct {
+	stretch
+	stimulus *ndarray.Array
+	err      error
+}
+
+// readAhead reads the parts of a stimulus, each while the one before it is worked
+// on. It ends after the last one, an error, or when ctx is done.
+func readAhead(ctx context.Context, source FrameSource, c cutting) <-chan part {
+	parts := make(chan part)
+	go func() {
+		defer close(parts)
+		for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
+			clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
+			for _, s := range c.stretches {
+				p := part{stretch: s}
+				p.stimulus, p.err = source.Read(clips, s.frames)
+				select {
+				case parts <- p:
+				case <-ctx.Done():
+					return
+				}
+				if p.err != nil {
+					return
+				}
+			}
+		}
+	}()
+	return parts
+}
