@@ -33,9 +33,24 @@ func (s *Scope) Grad(t *Tensor) *Tensor {
 	return s.op("grad", func(bool) (libtorch.Handle, *libtorch.Error) { return libtorch.Grad(t.handle) }, t)
 }
 
-// ClearGrad sets t's gradient to none.
-func (s *Scope) ClearGrad(t *Tensor) {
-	s.effect("clear grad", func() *libtorch.Error { return libtorch.ClearGrad(t.handle) }, t)
+// HaveGrad gives the places of the tensors that have a gradient.
+func (s *Scope) HaveGrad(tensors []*Tensor) []int {
+	var which []int
+	s.effect("have grad", func() *libtorch.Error {
+		have, err := libtorch.HaveGrad(rawHandles(tensors))
+		for i, yes := range have {
+			if yes {
+				which = append(which, i)
+			}
+		}
+		return err
+	}, tensors...)
+	return which
+}
+
+// ClearGrad sets the gradients of tensors to none.
+func (s *Scope) ClearGrad(tensors ...*Tensor) {
+	s.effect("clear grad", func() *libtorch.Error { return libtorch.ClearGrads(rawHandles(tensors)) }, tensors...)
 }
 
 // CopyInto overwrites dst with src, of the same shape; never recorded.
@@ -54,12 +69,10 @@ func (s *Scope) AddInPlace(t *Tensor, value float64) {
 }
 
 // ClipGradNorm scales the gradients of params to a common 2-norm of at most
-// maxNorm, as torch.nn.utils.clip_grad_norm_, and returns the norm they had.
-func (s *Scope) ClipGradNorm(params []*Tensor, maxNorm float64) (float64, error) {
-	var total float64
-	s.effect("clip_grad_norm", func() (err *libtorch.Error) {
-		total, err = libtorch.ClipGradNorm(rawHandles(params), maxNorm)
-		return err
+// maxNorm, as torch.nn.utils.clip_grad_norm_, and returns the norm they had, a
+// tensor without dimensions.
+func (s *Scope) ClipGradNorm(params []*Tensor, maxNorm float64) *Tensor {
+	return s.op("clip_grad_norm", func(bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.ClipGradNorm(rawHandles(params), maxNorm)
 	}, params...)
-	return total, s.err
 }

@@ -38,19 +38,15 @@ func evaluateBatch(ctx context.Context, m *models.CoreReadout, b *data.Batch) (v
 		loss := s.MulScalar(m.Loss.Forward(s, output, targets), 1/float64(shape[0]+shape[1]+shape[2]))
 		core, penalty := m.Core.Regularizer(s), readout.Regularizer(s)
 		evaluation := m.EvaluationLoss.Forward(s, output, targets)
-		for _, item := range []struct {
-			to   *float64
-			from *torch.Tensor
-		}{
+		err = read(s, []reading{
 			{&v.Loss, loss},
 			{&v.RegularizationCore, core},
 			{&v.RegularizationReadout, penalty},
 			{&v.TotalLoss, s.Add(s.Add(loss, core), penalty)},
 			{&v.Evaluation, evaluation},
-		} {
-			if *item.to, err = s.Item(item.from); err != nil {
-				return err
-			}
+		})
+		if err != nil {
+			return err
 		}
 		if c, ok := m.EvaluationLoss.(models.CorrelationLoss); ok {
 			v.PerNeuron, err = s.Float32s(c.Correlations(s, output, targets))

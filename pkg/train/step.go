@@ -45,49 +45,80 @@ func (e *NonFiniteError) Error() string {
 
 // Step trains on one batch: forward, loss and penalties, backward, clipping and
 // the optimizer's step. last makes the step also where fewer than Accumulate
-// batches have come since the one before.
+// batches have come since the one before. A loss or gradient that is not finite
+// is a *NonFiniteError, and leaves the parameters as they were.
 func (st *Stepper) Step(ctx context.Context, b *data.Batch, last bool) (StepMetrics, error) {
 	m := StepMetrics{GradNorm: math.NaN()}
 	err := torch.DoOn(ctx, st.Model.Device(), torch.Train, func(s *torch.Scope) error {
 		s.SetRand(st.Model.Rand())
-		total, err := st.forward(s, b, &m)
+		total, readings, err := st.forward(s, b, &m)
 		if err != nil {
 			return err
 		}
-		return st.update(s, total, last, &m)
+		norm, err := st.update(s, total, last)
+		if err != nil {
+			return err
+		}
+		if norm != nil {
+			readings = append(readings, reading{&m.GradNorm, norm})
+		}
+		if err := read(s, readings); err != nil {
+			return err
+		}
+		if err := checkFinite("the training loss", m.TotalLoss, b.Session); err != nil || norm == nil {
+			return err
+		}
+		return checkFinite("the norm of the gradient", m.GradNorm, b.Session)
 	})
 	return m, err
 }
 
-// forward computes the loss with its penalties and fills the metrics.
-func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torch.Tensor, error) {
+// reading is a number that is still where it was computed.
+type reading struct {
+	to   *float64
+	from *torch.Tensor
+}
+
+// read copies the numbers out in one piece: here the host waits for a GPU.
+func read(s *torch.Scope, list []reading) error {
+	tensors := make([]*torch.Tensor, len(list))
+	for i, r := range list {
+		tensors[i] = r.from
+	}
+	values, err := s.Float32s(s.Stack(0, tensors...))
+	if err != nil {
+		return err
+	}
+	for i, r := range list {
+		*r.to = float64(values[i])
+	}
+	return nil
+}
+
+func checkFinite(what string, value float64, session string) error {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return &NonFiniteError{What: what, Value: value, Session: session}
+	}
+	return nil
+}
+
+// forward computes the loss with its penalties, and what the metrics are read from.
+func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torch.Tensor, []reading, error) {
 	inputs, targets := batchTensors(s, b)
 	output := st.Model.Forward(s, inputs, b.Session)
 	loss := st.Model.Loss.Forward(s, output, targets)
 	core, readout, err := st.penalties(s, b.Session)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	total := s.Add(s.Add(loss, core), readout)
-	evaluation := evaluationLoss(s, st.Model, output, targets)
-	for _, v := range []struct {
-		to   *float64
-		from *torch.Tensor
-	}{
+	return total, []reading{
 		{&m.TrainLoss, loss},
 		{&m.RegularizationCore, core},
 		{&m.RegularizationReadout, readout},
 		{&m.TotalLoss, total},
-		{&m.Evaluation, evaluation},
-	} {
-		if *v.to, err = s.Item(v.from); err != nil {
-			return nil, err
-		}
-	}
-	if math.IsNaN(m.TotalLoss) || math.IsInf(m.TotalLoss, 0) {
-		return nil, &NonFiniteError{What: "the training loss", Value: m.TotalLoss, Session: b.Session}
-	}
-	return total, nil
+		{&m.Evaluation, evaluationLoss(s, st.Model, output, targets)},
+	}, s.Err()
 }
 
 func (st *Stepper) penalties(s *torch.Scope, session string) (core, readout *torch.Tensor, err error) {
@@ -98,32 +129,32 @@ func (st *Stepper) penalties(s *torch.Scope, session string) (core, readout *tor
 	return st.Model.Core.Regularizer(s), r.Regularizer(s), nil
 }
 
-// update makes the backward pass and, when it is time, the optimizer's step.
-func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool, m *StepMetrics) error {
+// update makes the backward pass and, when it is time, the optimizer's step. norm
+// is that of the gradients before clipping; nil where none were clipped.
+func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool) (norm *torch.Tensor, err error) {
 	every := max(st.Accumulate, 1)
 	if st.accumulated == 0 {
 		if err := st.Model.Store().ZeroGrad(); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	weighted := total
 	if every > 1 {
-		total = s.MulScalar(total, 1/float64(every))
+		weighted = s.MulScalar(total, 1/float64(every))
 	}
-	s.Backward(total)
+	s.Backward(weighted)
 	st.accumulated++
 	if st.accumulated < every && !last {
-		return s.Err()
+		return nil, s.Err()
 	}
 	st.accumulated = 0
+	guards := []*torch.Tensor{total}
 	if st.ClipNorm > 0 {
-		norm, err := s.ClipGradNorm(st.Model.Store().Parameters(), st.ClipNorm)
-		if err != nil {
-			return err
-		}
-		m.GradNorm = norm
+		norm = s.ClipGradNorm(st.Model.Store().Parameters(), st.ClipNorm)
+		guards = append(guards, norm)
 	}
-	st.Optimizer.Step(s)
-	return s.Err()
+	st.Optimizer.Step(s, guards...)
+	return norm, s.Err()
 }
 
 func batchTensors(s *torch.Scope, b *data.Batch) (inputs, targets *torch.Tensor) {

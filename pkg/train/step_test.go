@@ -2,11 +2,13 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -245,4 +247,63 @@ func compareState(t *testing.T, st *Stepper, dir string, step int) {
 		}
 		agree(t, "optimizer "+a.Name, have[a.Name], a.Array)
 	}
+}
+
+// flatLoss is zero with a gradient that is no number, as the square root has at 0.
+type flatLoss struct{ models.Loss }
+
+func (flatLoss) Forward(s *torch.Scope, output, _ *torch.Tensor) *torch.Tensor {
+	return s.Sum(s.Sqrt(s.Sub(output, output)))
+}
+
+// TestWhatIsNotFiniteLeavesTheParameters makes a good step, a bad one, and looks
+// whether the bad one moved anything.
+func TestWhatIsNotFiniteLeavesTheParameters(t *testing.T) {
+	dir := filepath.Join("testdata", "train_step", "hoefling_low_res")
+	rec := readSteps(t, dir)
+	session := rec.Steps[0].Session
+	for name, c := range map[string]struct {
+		spoil func(*Stepper, *data.Batch)
+		want  string
+	}{
+		"stimulus": {func(_ *Stepper, b *data.Batch) { b.Inputs[5] = float32(math.NaN()) }, "the training loss is NaN in session "},
+		"response": {func(_ *Stepper, b *data.Batch) { b.Targets[len(b.Targets)-1] = float32(math.Inf(1)) }, "the training loss is "},
+		"gradient": {func(st *Stepper, _ *data.Batch) { st.Model.Loss = flatLoss{} }, "the norm of the gradient is NaN in session "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, b := recordedModel(t, dir, rec), readBatch(t, dir, session)
+			if _, err := st.Step(t.Context(), b, true); err != nil {
+				t.Fatal(err)
+			}
+			before := parameterValues(t, st)
+			c.spoil(st, b)
+			_, err := st.Step(t.Context(), b, true)
+			var bad *NonFiniteError
+			if !errors.As(err, &bad) || bad.Session != session || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+			if !slices.EqualFunc(before, parameterValues(t, st), slices.Equal) {
+				t.Error("the parameters moved")
+			}
+		})
+	}
+}
+
+// parameterValues are all parameters, the readouts' features cut off at zero as
+// each forward pass does.
+func parameterValues(t *testing.T, st *Stepper) (values [][]float32) {
+	t.Helper()
+	for _, e := range st.Model.Store().Trainable() {
+		v, err := st.Model.Store().Scope().Float32s(e.Tensor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range v {
+			if strings.HasSuffix(e.Name, ".features") {
+				v[i] = max(v[i], 0)
+			}
+		}
+		values = append(values, v)
+	}
+	return values
 }

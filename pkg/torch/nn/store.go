@@ -95,11 +95,7 @@ func (s *Store) Freeze(prefix string) error {
 
 // ZeroGrad sets all gradients to none.
 func (s *Store) ZeroGrad() error {
-	for _, e := range s.entries {
-		if e.Trainable {
-			s.scope.ClearGrad(e.Tensor)
-		}
-	}
+	s.scope.ClearGrad(s.Parameters()...)
 	return s.scope.Err()
 }
 

@@ -76,8 +76,8 @@ func (a *adam) SetLR(lr float64)     { a.o.LR = lr }
 func (a *adam) Momentum() float64    { return a.o.Betas[0] }
 func (a *adam) WeightDecay() float64 { return a.o.WeightDecay }
 
-func (a *adam) Step(s *torch.Scope) {
-	which := a.withGradient(s)
+func (a *adam) Step(s *torch.Scope, guards ...*torch.Tensor) {
+	which := s.HaveGrad(a.params)
 	if s.Err() != nil || len(which) == 0 {
 		return
 	}
@@ -91,7 +91,7 @@ func (a *adam) Step(s *torch.Scope) {
 	}
 	update := torch.AdamUpdate{
 		Params: pick(a.params, which), ExpAvg: pick(a.values["exp_avg"], which),
-		ExpAvgSq: pick(a.values["exp_avg_sq"], which), Steps: steps,
+		ExpAvgSq: pick(a.values["exp_avg_sq"], which), Steps: steps, Guards: guards,
 		LR: a.o.LR, Beta1: a.o.Betas[0], Beta2: a.o.Betas[1], Eps: a.o.Eps, WeightDecay: a.o.WeightDecay,
 		Decoupled: a.decoupled, Maximize: a.o.Maximize,
 	}

@@ -12,8 +12,11 @@ import (
 // Optimizer moves parameters. Those without a gradient are left alone: no step,
 // no weight decay.
 type Optimizer interface {
-	// Step updates the parameters from their gradients; errors stick to s.
-	Step(s *torch.Scope)
+	// Step updates the parameters from their gradients; errors stick to s. Where
+	// one of guards is NaN or infinite, parameters and moments stay as they are,
+	// but the step counts. That is found out where the tensors are: the caller
+	// looks at the guards when it suits, and gives up.
+	Step(s *torch.Scope, guards ...*torch.Tensor)
 	// LR is the learning rate.
 	LR() float64
 	// SetLR changes the learning rate from the next step on.
@@ -80,18 +83,6 @@ func newSlots(root *torch.Scope, params []*torch.Tensor, names ...string) *slots
 		v.values[n] = make([]*torch.Tensor, len(params))
 	}
 	return v
-}
-
-// withGradient gives the places of the parameters that have a gradient.
-func (v *slots) withGradient(s *torch.Scope) []int {
-	var list []int
-	for i, p := range v.params {
-		if g := s.Grad(p); g != nil {
-			list = append(list, i)
-			s.Free(g)
-		}
-	}
-	return list
 }
 
 // prepare makes the tensors of the parameters that lack them, as zeros.

@@ -62,8 +62,8 @@ func newTraining(t *testing.T, r recording, settings *config.Node) *training {
 	return tr
 }
 
-// step makes one step with the recorded gradients.
-func (tr *training) step(t *testing.T, r recording, step int) {
+// step makes one step with the recorded gradients, unless a guard is not finite.
+func (tr *training) step(t *testing.T, r recording, step int, guards ...float64) {
 	t.Helper()
 	err := torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
 		loss := s.Zeros()
@@ -74,7 +74,11 @@ func (tr *training) step(t *testing.T, r recording, step int) {
 			}
 		}
 		s.Backward(loss)
-		tr.optimizer.Step(s)
+		values := make([]*torch.Tensor, len(guards))
+		for i, g := range guards {
+			values[i] = s.Full(g)
+		}
+		tr.optimizer.Step(s, values...)
 		return s.Err()
 	})
 	if err != nil {
@@ -204,6 +208,25 @@ func TestStateContinuesToTheSameBits(t *testing.T) {
 			for i := range a {
 				if !slices.Equal(a[i], b[i]) {
 					t.Errorf("parameter %d is %v, want %v", i, b[i], a[i])
+				}
+			}
+		})
+	}
+}
+
+func TestGuardsStopTheUpdate(t *testing.T) {
+	r := readRecording(t)
+	for name, settings := range cases(t) {
+		t.Run(name, func(t *testing.T) {
+			plain := newTraining(t, r, settings)
+			plain.step(t, r, 0)
+			before := plain.values(t)
+			guarded := newTraining(t, r, settings)
+			guarded.step(t, r, 0, 1, -1e30)
+			for _, guards := range [][]float64{{math.NaN()}, {1, math.Inf(1)}, {math.Inf(-1), 1}} {
+				guarded.step(t, r, 1, guards...)
+				if got := guarded.values(t); !slices.EqualFunc(got, before, slices.Equal) {
+					t.Errorf("guards %v: parameters are %v, want %v", guards, got, before)
 				}
 			}
 		})

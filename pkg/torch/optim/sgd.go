@@ -55,8 +55,8 @@ func (g *sgd) SetLR(lr float64)     { g.o.LR = lr }
 func (g *sgd) Momentum() float64    { return g.o.Momentum }
 func (g *sgd) WeightDecay() float64 { return g.o.WeightDecay }
 
-func (g *sgd) Step(s *torch.Scope) {
-	which := g.withGradient(s)
+func (g *sgd) Step(s *torch.Scope, guards ...*torch.Tensor) {
+	which := s.HaveGrad(g.params)
 	if s.Err() != nil || len(which) == 0 {
 		return
 	}
@@ -69,7 +69,7 @@ func (g *sgd) Step(s *torch.Scope) {
 		first[j] = g.steps[i] == 0
 	}
 	update := torch.SGDUpdate{
-		Params: pick(g.params, which), First: first, LR: g.o.LR, Momentum: g.o.Momentum,
+		Params: pick(g.params, which), First: first, Guards: guards, LR: g.o.LR, Momentum: g.o.Momentum,
 		Dampening: g.o.Dampening, WeightDecay: g.o.WeightDecay, Nesterov: g.o.Nesterov, Maximize: g.o.Maximize,
 	}
 	if g.o.Momentum != 0 {

@@ -452,8 +452,23 @@ func Grad(x Handle) (Handle, *Error) {
 	return out(t, e)
 }
 
-// ClearGrad sets the gradient to none.
-func ClearGrad(x Handle) *Error { return check(C.ort_clear_grad(in(x))) }
+// HaveGrad tells which tensors have a gradient.
+func HaveGrad(tensors []Handle) ([]bool, *Error) {
+	marks := make([]C.int, len(tensors))
+	if err := check(C.ort_have_grad(handles(tensors), C.int(len(tensors)), unsafe.SliceData(marks))); err != nil {
+		return nil, err
+	}
+	have := make([]bool, len(tensors))
+	for i, m := range marks {
+		have[i] = m != 0
+	}
+	return have, nil
+}
+
+// ClearGrads sets gradients to none.
+func ClearGrads(tensors []Handle) *Error {
+	return check(C.ort_clear_grads(handles(tensors), C.int(len(tensors))))
+}
 
 // CopyInto overwrites dst, of the same shape, with src.
 func CopyInto(dst, src Handle) *Error { return check(C.ort_copy_into(in(dst), in(src))) }
@@ -469,11 +484,11 @@ func AddInPlace(x Handle, value float64) *Error {
 }
 
 // ClipGradNorm scales the gradients of params to a 2-norm of at most maxNorm and
-// returns the norm they had.
-func ClipGradNorm(params []Handle, maxNorm float64) (float64, *Error) {
-	var total C.double
-	err := check(C.ort_clip_grad_norm(handles(params), C.int(len(params)), C.double(maxNorm), &total))
-	return float64(total), err
+// returns the norm they had, a tensor without dimensions.
+func ClipGradNorm(params []Handle, maxNorm float64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_clip_grad_norm(handles(params), C.int(len(params)), C.double(maxNorm), &t)
+	return out(t, e)
 }
 
 var differentLengths = &Error{Code: Value, Msg: "the lists of parameters and their state differ in length"}
@@ -485,8 +500,9 @@ type AdamOptions struct {
 }
 
 // AdamStep updates params, all of which have a gradient. steps counts each
-// parameter's updates, this one included.
-func AdamStep(params, expAvg, expAvgSq, maxExpAvgSq []Handle, steps []float64, o AdamOptions) *Error {
+// parameter's updates, this one included. Where a guard is NaN or infinite, nothing
+// is updated.
+func AdamStep(params, expAvg, expAvgSq, maxExpAvgSq []Handle, steps []float64, guards []Handle, o AdamOptions) *Error {
 	n := len(params)
 	if len(expAvg) != n || len(expAvgSq) != n || len(steps) != n || o.AMSGrad && len(maxExpAvgSq) != n {
 		return differentLengths
@@ -497,7 +513,7 @@ func AdamStep(params, expAvg, expAvgSq, maxExpAvgSq []Handle, steps []float64, o
 		maximize: cbool(o.Maximize),
 	}
 	return check(C.ort_adam_step(handles(params), handles(expAvg), handles(expAvgSq), handles(maxExpAvgSq),
-		doubles(unsafe.SliceData(steps)), C.int(len(params)), &options))
+		doubles(unsafe.SliceData(steps)), C.int(n), handles(guards), C.int(len(guards)), &options))
 }
 
 // SGDOptions are those of torch.optim.SGD.
@@ -507,8 +523,9 @@ type SGDOptions struct {
 }
 
 // SGDStep updates params, all of which have a gradient. first marks those whose
-// momentum buffer has no value yet.
-func SGDStep(params, momentum []Handle, first []bool, o SGDOptions) *Error {
+// momentum buffer has no value yet. Where a guard is NaN or infinite, nothing is
+// updated.
+func SGDStep(params, momentum []Handle, first []bool, guards []Handle, o SGDOptions) *Error {
 	n := len(params)
 	if len(first) != n || o.Momentum != 0 && len(momentum) != n {
 		return differentLengths
@@ -521,7 +538,8 @@ func SGDStep(params, momentum []Handle, first []bool, o SGDOptions) *Error {
 		lr: C.double(o.LR), momentum: C.double(o.Momentum), dampening: C.double(o.Dampening),
 		weight_decay: C.double(o.WeightDecay), nesterov: cbool(o.Nesterov), maximize: cbool(o.Maximize),
 	}
-	return check(C.ort_sgd_step(handles(params), handles(momentum), unsafe.SliceData(marks), C.int(len(params)), &options))
+	return check(C.ort_sgd_step(handles(params), handles(momentum), unsafe.SliceData(marks), C.int(n),
+		handles(guards), C.int(len(guards)), &options))
 }
 
 // NewGenerator makes a random generator of a device.

@@ -54,11 +54,12 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Backward":     func(r *random) (Handle, *Error) { return nil, Backward(r.tensor()) },
 	"BackwardWith": func(r *random) (Handle, *Error) { return nil, BackwardWith(r.tensor(), r.tensor()) },
 	"Grad":         func(r *random) (Handle, *Error) { return Grad(r.tensor()) },
-	"ClearGrad":    func(r *random) (Handle, *Error) { return nil, ClearGrad(r.tensor()) },
+	"HaveGrad":     func(r *random) (Handle, *Error) { _, err := HaveGrad(r.tensors()); return nil, err },
+	"ClearGrads":   func(r *random) (Handle, *Error) { return nil, ClearGrads(r.tensors()) },
 	"CopyInto":     func(r *random) (Handle, *Error) { return nil, CopyInto(r.tensor(), r.tensor()) },
 	"ClampInPlace": func(r *random) (Handle, *Error) { return nil, ClampInPlace(r.tensor(), r.maybe(), r.maybe()) },
 	"AddInPlace":   func(r *random) (Handle, *Error) { return nil, AddInPlace(r.tensor(), r.number()) },
-	"ClipGradNorm": func(r *random) (Handle, *Error) { _, err := ClipGradNorm(r.tensors(), r.number()); return nil, err },
+	"ClipGradNorm": func(r *random) (Handle, *Error) { return ClipGradNorm(r.tensors(), r.number()) },
 	"AdamStep":     func(r *random) (Handle, *Error) { return nil, adamStep(r) },
 	"SGDStep":      func(r *random) (Handle, *Error) { return nil, sgdStep(r) },
 	"SetState":     func(r *random) (Handle, *Error) { return nil, SetGeneratorState(r.generator, r.tensor()) },
@@ -123,16 +124,51 @@ func batchNorm(r *random) (Handle, *Error) {
 	return BatchNorm(r.bool(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.bool(), r.number(), r.number())
 }
 
+// updated are lists for the updates, of parameters with gradients and tensors that
+// fit them, mostly.
+func (r *random) updated() (params, state, more []Handle) {
+	if r.IntN(4) == 0 {
+		return r.tensors(), r.tensors(), r.tensors()
+	}
+	for range r.between(0, 3) {
+		shape := []int64{int64(r.between(0, 3)), int64(r.between(0, 40))}
+		p := r.newTensor(shape...)
+		if r.IntN(8) > 0 {
+			_ = SetRequiresGrad(p, true)
+			_ = BackwardWith(p, r.newTensor(shape...))
+		}
+		params, state, more = append(params, p), append(state, r.newTensor(shape...)), append(more, r.newTensor(shape...))
+	}
+	return params, state, more
+}
+
 func adamStep(r *random) *Error {
-	steps := make([]float64, r.between(0, 3))
-	return AdamStep(r.tensors(), r.tensors(), r.tensors(), r.tensors(), steps, AdamOptions{
+	params, state, more := r.updated()
+	steps := make([]float64, len(params))
+	for i := range steps {
+		steps[i] = r.number()
+	}
+	var guards []Handle
+	if r.bool() {
+		guards = r.tensors()
+	}
+	return AdamStep(params, state, more, more, steps, guards, AdamOptions{
 		LR: r.number(), Beta1: r.number(), Beta2: r.number(), Eps: r.number(), WeightDecay: r.number(),
 		Decoupled: r.bool(), AMSGrad: r.bool(), Maximize: r.bool(),
 	})
 }
 
 func sgdStep(r *random) *Error {
-	return SGDStep(r.tensors(), r.tensors(), make([]bool, r.between(0, 3)), SGDOptions{
+	params, state, _ := r.updated()
+	var guards []Handle
+	if r.bool() {
+		guards = r.tensors()
+	}
+	first := make([]bool, len(params))
+	for i := range first {
+		first[i] = r.bool()
+	}
+	return SGDStep(params, state, first, guards, SGDOptions{
 		LR: r.number(), Momentum: r.number(), Dampening: r.number(), WeightDecay: r.number(),
 		Nesterov: r.bool(), Maximize: r.bool(),
 	})
@@ -283,12 +319,15 @@ func checkError(t *testing.T, name string, err *Error) {
 	}
 }
 
+// ofLists are the calls that take any number of tensors, none too.
+var ofLists = []string{"Cat", "Stack", "Einsum", "HaveGrad", "ClearGrads", "ClipGradNorm", "AdamStep", "SGDStep"}
+
 func TestMissingTensorsAreErrors(t *testing.T) {
 	r := newRandom(t, 1)
 	r.missing, r.generator = true, nil
 	for name, call := range calls {
-		if name == "Cat" || name == "Stack" || name == "Einsum" || name == "ClipGradNorm" || name == "AdamStep" || name == "SGDStep" {
-			continue // of lists, below
+		if slices.Contains(ofLists, name) {
+			continue // below
 		}
 		for range 20 {
 			h, err := call(r)
@@ -303,10 +342,11 @@ func TestMissingTensorsAreErrors(t *testing.T) {
 	_, stack := Stack(true, none, 0)
 	_, einsum := Einsum(true, "i->", none)
 	_, clip := ClipGradNorm(none, 1)
+	_, have := HaveGrad(none)
 	for name, err := range map[string]*Error{
-		"Cat": cat, "Stack": stack, "Einsum": einsum, "ClipGradNorm": clip,
-		"AdamStep": AdamStep(none, none, none, nil, []float64{1}, AdamOptions{}),
-		"SGDStep":  SGDStep(none, none, []bool{true}, SGDOptions{}),
+		"Cat": cat, "Stack": stack, "Einsum": einsum, "ClipGradNorm": clip, "HaveGrad": have, "ClearGrads": ClearGrads(none),
+		"AdamStep": AdamStep(none, none, none, nil, []float64{1}, nil, AdamOptions{}),
+		"SGDStep":  SGDStep(none, none, []bool{true}, nil, SGDOptions{}),
 		"Free":     {Code: Closed, Msg: "takes them"},
 	} {
 		if err == nil || err.Code != Closed {
@@ -359,14 +399,70 @@ func TestOptimizersCheckTheirLists(t *testing.T) {
 	r := newRandom(t, 3)
 	two, one := []Handle{r.tensor(), r.tensor()}, []Handle{r.tensor()}
 	for name, err := range map[string]*Error{
-		"moments":  AdamStep(two, one, two, nil, []float64{1, 1}, AdamOptions{}),
-		"steps":    AdamStep(two, two, two, nil, []float64{1}, AdamOptions{}),
-		"amsgrad":  AdamStep(two, two, two, one, []float64{1, 1}, AdamOptions{AMSGrad: true}),
-		"first":    SGDStep(two, two, []bool{true}, SGDOptions{}),
-		"momentum": SGDStep(two, nil, []bool{true, true}, SGDOptions{Momentum: 0.9}),
+		"moments":  AdamStep(two, one, two, nil, []float64{1, 1}, nil, AdamOptions{}),
+		"steps":    AdamStep(two, two, two, nil, []float64{1}, nil, AdamOptions{}),
+		"amsgrad":  AdamStep(two, two, two, one, []float64{1, 1}, nil, AdamOptions{AMSGrad: true}),
+		"first":    SGDStep(two, two, []bool{true}, nil, SGDOptions{}),
+		"momentum": SGDStep(two, nil, []bool{true, true}, nil, SGDOptions{Momentum: 0.9}),
 	} {
 		if err != differentLengths {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestUpdatesCheckTheirTensors: the fused updates themselves would write past the
+// end of a moment that is too small.
+func TestUpdatesCheckTheirTensors(t *testing.T) {
+	r := newRandom(t, 4)
+	full := func(dtype ndarray.DType, shape ...int64) Handle {
+		h, err := Full(1, dtype, shape, "cpu")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.keep(h)
+		return h
+	}
+	trained := func(dtype ndarray.DType, shape ...int64) Handle {
+		h := full(dtype, shape...)
+		if err := SetRequiresGrad(h, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := BackwardWith(h, full(dtype, shape...)); err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	turned, err := Permute(false, full(ndarray.Float32, 3, 4), []int64{1, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.keep(turned)
+	float, double := trained(ndarray.Float32, 4, 3), trained(ndarray.Float64, 4, 3)
+	moment, other := full(ndarray.Float32, 4, 3), full(ndarray.Float64, 4, 3)
+	for _, c := range []struct {
+		name          string
+		params, state []Handle
+		want          string
+	}{
+		{"fitting", []Handle{float}, []Handle{moment}, ""},
+		{"fitting doubles", []Handle{double}, []Handle{other}, ""},
+		{"no gradient", []Handle{moment}, []Handle{moment}, "parameter 0 has no gradient"},
+		{"whole numbers", []Handle{full(ndarray.Int32, 4, 3)}, []Handle{moment}, "parameter 0 has no dtype to be trained in"},
+		{"small moment", []Handle{float}, []Handle{full(ndarray.Float32, 4, 2)}, "parameter 0 of shape [4, 3] cannot be updated with a tensor of shape [4, 2]"},
+		{"type of the moment", []Handle{float}, []Handle{other}, "to have the same dtype"},
+		{"types of parameters", []Handle{float, double}, []Handle{moment, other}, "parameter 1: expected all tensors to have the same dtype"},
+		{"turned moment", []Handle{float}, []Handle{turned}, "must be contiguous"},
+	} {
+		first, steps := make([]bool, len(c.params)), make([]float64, len(c.params))
+		for name, err := range map[string]*Error{
+			"Adam": AdamStep(c.params, c.state, c.state, nil, steps, nil, AdamOptions{}),
+			"SGD":  SGDStep(c.params, c.state, first, nil, SGDOptions{Momentum: 0.9}),
+		} {
+			switch {
+			case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Msg, c.want)):
+				t.Errorf("%s, %s: error is %v, want %q", name, c.name, err, c.want)
+			}
 		}
 	}
 }

@@ -115,15 +115,18 @@ ort_error *ort_requires_grad(ort_tensor x, int *out);
 ort_error *ort_backward(ort_tensor loss);
 ort_error *ort_backward_with(ort_tensor x, ort_tensor gradient);
 ort_error *ort_grad(ort_tensor x, ort_tensor *out); /* NULL in out where there is none */
-ort_error *ort_clear_grad(ort_tensor x);
+ort_error *ort_have_grad(const ort_tensor *tensors, int n, int *out);
+ort_error *ort_clear_grads(const ort_tensor *tensors, int n);
 
 /* In place, never recorded. */
 ort_error *ort_copy_into(ort_tensor dst, ort_tensor src);
 ort_error *ort_clamp_in_place(ort_tensor x, const double *min, const double *max);
 ort_error *ort_add_in_place(ort_tensor x, double value);
 
-/* Updates of many parameters at once, each with its gradient in .grad. */
-ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, double *total_norm);
+/* Updates of many parameters at once, each with its gradient in .grad: contiguous,
+ * of one float type, on one device. Where a guard is NaN or infinite nothing is
+ * updated. norm is what the gradients had; those that are missing are left out. */
+ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, ort_tensor *norm);
 typedef struct {
   double lr, beta1, beta2, eps, weight_decay;
   int decoupled; /* AdamW: decay the weights, not the gradient */
@@ -131,8 +134,8 @@ typedef struct {
   int maximize;
 } ort_adam_options;
 ort_error *ort_adam_step(const ort_tensor *params, const ort_tensor *exp_avg, const ort_tensor *exp_avg_sq,
-                         const ort_tensor *max_exp_avg_sq, const double *steps, int n,
-                         const ort_adam_options *options);
+                         const ort_tensor *max_exp_avg_sq, const double *steps, int n, const ort_tensor *guards,
+                         int guard_count, const ort_adam_options *options);
 typedef struct {
   double lr, momentum, dampening, weight_decay;
   int nesterov;
@@ -140,7 +143,7 @@ typedef struct {
 } ort_sgd_options;
 /* momentum_buffer[i] is used as is where first[i] is 0 and filled where it is 1. */
 ort_error *ort_sgd_step(const ort_tensor *params, const ort_tensor *momentum_buffer, const int *first, int n,
-                        const ort_sgd_options *options);
+                        const ort_tensor *guards, int guard_count, const ort_sgd_options *options);
 
 /* Random generators. State is the byte string that torch.Generator.get_state gives. */
 ort_error *ort_generator_new(uint64_t seed, const char *device, ort_generator *out);

@@ -1,5 +1,7 @@
-// Gradients and the updates of parameters that use them.
-#include <cmath>
+// Gradients and the updates of parameters that use them. The updates are
+// libtorch's fused ones: a few kernels for all parameters, and on a GPU nothing
+// that waits for it.
+#include <map>
 
 #include "common.h"
 
@@ -31,8 +33,16 @@ ORT_API ort_error *ort_grad(ort_tensor x, ort_tensor *out) {
   });
 }
 
-ORT_API ort_error *ort_clear_grad(ort_tensor x) {
-  return guard([&] { tensor(x).mutable_grad().reset(); });
+ORT_API ort_error *ort_have_grad(const ort_tensor *tensors, int n, int *out) {
+  return guard([&] {
+    for (int i = 0; i < n; i++) out[i] = tensor(tensors[i]).grad().defined();
+  });
+}
+
+ORT_API ort_error *ort_clear_grads(const ort_tensor *tensors, int n) {
+  return guard([&] {
+    for (int i = 0; i < n; i++) tensor(tensors[i]).mutable_grad().reset();
+  });
 }
 
 ORT_API ort_error *ort_copy_into(ort_tensor dst, ort_tensor src) {
@@ -62,73 +72,114 @@ ORT_API ort_error *ort_add_in_place(ort_tensor x, double value) {
 }
 
 // torch.nn.utils.clip_grad_norm_ with the 2-norm over all gradients.
-ORT_API ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, double *total_norm) {
-  return guard([&] {
-    c10::AutoGradMode off(false);
-    std::vector<at::Tensor> grads, norms;
+ORT_API ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, ort_tensor *norm) {
+  return produce(0, norm, [&] {
+    std::vector<at::Tensor> grads;
     for (int i = 0; i < n; i++) {
       const auto &grad = tensor(params[i]).grad();
-      if (!grad.defined()) continue;
-      grads.push_back(grad);
-      norms.push_back(at::linalg_vector_norm(grad, 2));
+      if (grad.defined()) grads.push_back(grad);
     }
-    *total_norm = 0;
-    if (grads.empty()) return;
-    auto total = at::linalg_vector_norm(at::stack(norms), 2);
-    auto coefficient = at::clamp_max(max_norm / (total + 1e-6), 1.0);
-    for (auto &grad : grads) grad.mul_(coefficient);
-    *total_norm = total.item().toDouble();
+    if (grads.empty()) return n > 0 ? at::zeros({}, tensor(params[0]).options()) : at::zeros({});
+    const auto total = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2)), 2);
+    at::_foreach_mul_(grads, at::clamp_max(max_norm / (total + 1e-6), 1.0));
+    return total;
   });
 }
 
-// torch.optim.Adam and AdamW, one tensor after another in PyTorch's own order
-// of operations, so that the rounding is the same.
+namespace {
+
+// Parameters with their gradients, ready for a fused update. Those go over bare
+// memory and check next to nothing, so it is checked here.
+class Updated {
+ public:
+  std::vector<at::Tensor> params, grads;
+
+  Updated(const ort_tensor *handles, int n) : params(tensors(handles, n)) {
+    for (size_t i = 0; i < params.size(); i++) {
+      TORCH_CHECK(at::isFloatingType(params[i].scalar_type()), "parameter ", i, " has no dtype to be trained in: ",
+                  params[i].scalar_type());
+      TORCH_CHECK(params[i].grad().defined(), "parameter ", i, " has no gradient");
+      check(params[i], i);
+      grads.push_back(params[i].grad().contiguous());
+      check(grads[i], i);
+    }
+  }
+
+  // One tensor for each parameter, which the update writes too.
+  std::vector<at::Tensor> state(const ort_tensor *handles) const {
+    auto list = tensors(handles, static_cast<int>(params.size()));
+    for (size_t i = 0; i < list.size(); i++) check(list[i], i);
+    return list;
+  }
+
+  // 1 where one of the guards is NaN or infinite: the update does nothing then.
+  std::optional<at::Tensor> not_finite(const ort_tensor *guards, int n) const {
+    if (n == 0) return std::nullopt;
+    std::vector<at::Tensor> values;
+    for (int i = 0; i < n; i++) values.push_back(tensor(guards[i]).detach().to(params[0].device(), at::kFloat).sum());
+    return at::stack(values).isfinite().all().logical_not().to(at::kFloat);
+  }
+
+ private:
+  void check(const at::Tensor &t, size_t i) const {
+    TORCH_CHECK(t.sizes() == params[i].sizes(), "parameter ", i, " of shape ", params[i].sizes(),
+                " cannot be updated with a tensor of shape ", t.sizes());
+    TORCH_CHECK(t.device() == params[0].device(), "parameter ", i, ": expected all tensors to be on the same device");
+    TORCH_CHECK(t.scalar_type() == params[0].scalar_type(), "parameter ", i, ": expected all tensors to have the same dtype");
+    TORCH_CHECK(t.is_contiguous(), "parameter ", i, " and its state must be contiguous");
+  }
+};
+
+// What the fused updates read the number of a step from: parameters that were
+// updated equally often share a tensor.
+std::vector<at::Tensor> counters(const double *steps, int n, const at::Tensor &like) {
+  std::map<double, at::Tensor> by_count;
+  std::vector<at::Tensor> list;
+  for (int i = 0; i < n; i++) {
+    auto &counter = by_count[steps[i]];
+    if (!counter.defined()) counter = at::full({}, steps[i], like.options().dtype(at::kFloat));
+    list.push_back(counter);
+  }
+  return list;
+}
+
+}  // namespace
+
+// torch.optim.Adam and AdamW.
 ORT_API ort_error *ort_adam_step(const ort_tensor *params, const ort_tensor *exp_avg, const ort_tensor *exp_avg_sq,
-                                 const ort_tensor *max_exp_avg_sq, const double *steps, int n,
-                                 const ort_adam_options *o) {
+                                 const ort_tensor *max_exp_avg_sq, const double *steps, int n, const ort_tensor *guards,
+                                 int guard_count, const ort_adam_options *o) {
   return guard([&] {
     c10::AutoGradMode off(false);
-    for (int i = 0; i < n; i++) {
-      const auto &param = tensor(params[i]), &m = tensor(exp_avg[i]), &v = tensor(exp_avg_sq[i]);
-      auto grad = o->maximize ? param.grad().neg() : param.grad();
-      if (o->decoupled) {
-        param.mul_(1 - o->lr * o->weight_decay);
-      } else if (o->weight_decay != 0) {
-        grad = grad.add(param, o->weight_decay);
-      }
-      m.lerp_(grad, 1 - o->beta1);
-      v.mul_(o->beta2).addcmul_(grad, grad, 1 - o->beta2);
-      const double correction1 = 1 - std::pow(o->beta1, steps[i]);
-      const double correction2 = std::sqrt(1 - std::pow(o->beta2, steps[i]));
-      at::Tensor second = v;
-      if (o->amsgrad) {
-        second = tensor(max_exp_avg_sq[i]);
-        at::maximum_out(second, second, v);
-      }
-      auto denominator = (second.sqrt() / correction2).add_(o->eps);
-      param.addcdiv_(m, denominator, -o->lr / correction1);
-    }
+    if (n == 0) return;
+    const Updated u(params, n);
+    const auto m = u.state(exp_avg), v = u.state(exp_avg_sq);
+    const auto largest = o->amsgrad ? u.state(max_exp_avg_sq) : std::vector<at::Tensor>();
+    const auto update = o->decoupled ? &at::_ops::_fused_adamw_::call : &at::_ops::_fused_adam_::call;
+    update(u.params, u.grads, m, v, largest, counters(steps, n, u.params[0]), o->lr, o->beta1, o->beta2,
+           o->weight_decay, o->eps, o->amsgrad != 0, o->maximize != 0, {}, u.not_finite(guards, guard_count));
   });
 }
 
 ORT_API ort_error *ort_sgd_step(const ort_tensor *params, const ort_tensor *momentum_buffer, const int *first, int n,
-                                const ort_sgd_options *o) {
+                                const ort_tensor *guards, int guard_count, const ort_sgd_options *o) {
   return guard([&] {
     c10::AutoGradMode off(false);
-    for (int i = 0; i < n; i++) {
-      const auto &param = tensor(params[i]);
-      auto grad = o->maximize ? param.grad().neg() : param.grad();
-      if (o->weight_decay != 0) grad = grad.add(param, o->weight_decay);
-      if (o->momentum != 0) {
-        const auto &buffer = tensor(momentum_buffer[i]);
-        if (first[i]) {
-          buffer.copy_(grad);
-        } else {
-          buffer.mul_(o->momentum).add_(grad, 1 - o->dampening);
-        }
-        grad = o->nesterov ? grad.add(buffer, o->momentum) : buffer;
+    if (n == 0) return;
+    const Updated u(params, n);
+    const auto buffers = o->momentum != 0 ? u.state(momentum_buffer) : std::vector<at::Tensor>();
+    const auto stop = u.not_finite(guards, guard_count);
+    for (const bool start : {false, true}) {  // a buffer's first value is the gradient
+      std::vector<at::Tensor> p, g, b;
+      for (int i = 0; i < n; i++) {
+        if ((first[i] != 0) != start) continue;
+        p.push_back(u.params[i]);
+        g.push_back(u.grads[i]);
+        if (!buffers.empty()) b.push_back(buffers[i]);
       }
-      param.add_(grad, -o->lr);
+      if (p.empty()) continue;
+      at::_fused_sgd_(p, g, b, o->weight_decay, o->momentum, o->lr, o->dampening, o->nesterov != 0, o->maximize != 0,
+                      start, {}, stop);
     }
   });
 }
