@@ -69,6 +69,10 @@ test-image: ## Try the Dockerfile's steps in a clean Debian (needs root and debo
 bench: libtorch ## Run all benchmarks.
 	@$(native) go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
+.PHONY: bench-python
+bench-python: build ## Compare speed and memory with the Python package (20 minutes; CASES, THREADS and PAIRS choose).
+	@CASES='$(CASES)' THREADS='$(THREADS)' PAIRS='$(PAIRS)' scripts/bench-python.sh
+
 .PHONY: fuzz
 fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 30s) each.
 	@$(native) scripts/fuzz.sh $(FUZZTIME)

@@ -1,27 +1,11 @@
 #!/usr/bin/env bash
 # Compares with the Python package: runs the tests that load our files in it, then
 # trains a model, loads it there, and compares the responses. Run by `make test-python`.
-# The Python package gets a virtual environment of its own in build/python (6 GB),
-# unless OPENRETINA_PYTHON names an interpreter that has it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [ -z "${OPENRETINA_PYTHON:-}" ]; then
-  OPENRETINA_PYTHON=$PWD/build/python/bin/python
-  if ! cmp -s scripts/python/requirements.txt build/python/requirements.txt; then
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-      echo "test-python: Python 3.11 or newer is needed" >&2
-      exit 1
-    }
-    python3 -m venv --clear build/python
-    build/python/bin/pip install --quiet --requirement scripts/python/requirements.txt
-    build/python/bin/pip install --quiet --no-deps openretina==1.1.1
-    cp scripts/python/requirements.txt build/python/requirements.txt
-  fi
-fi
-# Without PYTHONSAFEPATH the working directory comes first on Python's path.
-export OPENRETINA_PYTHON PYTHONSAFEPATH=1
-
+# shellcheck source=python/venv.sh
+. scripts/python/venv.sh
 # shellcheck source=/dev/null
 . build/libtorch.env
 mapfile -t packages < <(grep -rl --include='*_test.go' OPENRETINA_PYTHON cmd pkg | xargs -n 1 dirname | sort -u | sed 's|^|./|')
