@@ -37,14 +37,15 @@ type poissonLoss struct {
 func (l poissonLoss) Name() string { return "PoissonLoss3d" }
 
 func (l poissonLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	loss := s.Sub(output, s.Mul(lagged(s, output, target), s.Log(s.AddScalar(output, l.Bias))))
-	switch {
-	case l.PerNeuron:
-		return s.Mean(s.Reshape(loss, -1, s.Dim(loss, -1)), 0)
-	case l.Avg:
-		return s.Mean(loss)
+	target = lagged(s, output, target)
+	if !l.PerNeuron && !l.Avg {
+		return s.PoissonLoss(output, target, l.Bias)
 	}
-	return s.Sum(loss)
+	loss := s.Sub(output, s.Mul(target, s.Log(s.AddScalar(output, l.Bias))))
+	if l.PerNeuron {
+		return s.Mean(s.Reshape(loss, -1, s.Dim(loss, -1)), 0)
+	}
+	return s.Mean(loss)
 }
 
 // mseLoss is MSE3d: the sum of squared differences.
@@ -90,12 +91,7 @@ func (l CorrelationLoss) Correlations(s *torch.Scope, output, target *torch.Tens
 
 // correlations are those of each clip and neuron (batch, neurons).
 func (l CorrelationLoss) correlations(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	target = lagged(s, output, target)
-	deltaOut := s.Sub(output, s.MeanKeep(output, 1))
-	deltaTarget := s.Sub(target, s.MeanKeep(target, 1))
-	variance := func(delta *torch.Tensor) *torch.Tensor { return s.AddScalar(s.Mean(s.Square(delta), 1), l.Bias) }
-	covariance := s.Mean(s.Mul(deltaOut, deltaTarget), 1)
-	return s.Div(covariance, s.Sqrt(s.Mul(variance(deltaOut), variance(deltaTarget))))
+	return s.Correlations(output, lagged(s, output, target), l.Bias)
 }
 
 const defaultLossBias = 1e-16

@@ -417,6 +417,20 @@ func Item(x Handle) (float64, *Error) {
 	return float64(v), err
 }
 
+// PoissonLoss is the sum of output - target · log(output + bias).
+func PoissonLoss(grad bool, output, target Handle, bias float64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_poisson_loss(flags(grad), in(output), in(target), C.double(bias), &t)
+	return out(t, e)
+}
+
+// Correlations are those over the second of three dimensions.
+func Correlations(grad bool, output, target Handle, bias float64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_correlations(flags(grad), in(output), in(target), C.double(bias), &t)
+	return out(t, e)
+}
+
 // CopyOut copies the elements in C order to dst, which must have their size.
 func CopyOut(x Handle, dst []byte) *Error {
 	return check(C.ort_copy_out(in(x), unsafe.Pointer(unsafe.SliceData(dst)), C.int64_t(len(dst))))

@@ -54,6 +54,14 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Backward":     func(r *random) (Handle, *Error) { return nil, Backward(r.tensor()) },
 	"BackwardWith": func(r *random) (Handle, *Error) { return nil, BackwardWith(r.tensor(), r.tensor()) },
 	"Grad":         func(r *random) (Handle, *Error) { return Grad(r.tensor()) },
+	"PoissonLoss": func(r *random) (Handle, *Error) {
+		output, target := r.responses()
+		return PoissonLoss(r.bool(), output, target, r.number())
+	},
+	"Correlations": func(r *random) (Handle, *Error) {
+		output, target := r.responses()
+		return Correlations(r.bool(), output, target, r.number())
+	},
 	"HaveGrad":     func(r *random) (Handle, *Error) { _, err := HaveGrad(r.tensors()); return nil, err },
 	"ClearGrads":   func(r *random) (Handle, *Error) { return nil, ClearGrads(r.tensors()) },
 	"CopyInto":     func(r *random) (Handle, *Error) { return nil, CopyInto(r.tensor(), r.tensor()) },
@@ -122,6 +130,15 @@ func fromArray(r *random) (Handle, *Error) {
 
 func batchNorm(r *random) (Handle, *Error) {
 	return BatchNorm(r.bool(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.tensor(), r.bool(), r.number(), r.number())
+}
+
+// responses are two tensors of three dimensions that fit, mostly.
+func (r *random) responses() (output, target Handle) {
+	if r.missing || r.IntN(4) == 0 {
+		return r.tensor(), r.tensor()
+	}
+	shape := []int64{int64(r.between(0, 3)), int64(r.between(0, 3)), int64(r.between(0, 40))}
+	return r.newTensor(shape...), r.newTensor(shape...)
 }
 
 // updated are lists for the updates, of parameters with gradients and tensors that

@@ -88,6 +88,10 @@ ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_te
 ort_error *ort_batch_norm(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, ort_tensor running_mean,
                           ort_tensor running_var, int training, double momentum, double eps, ort_tensor *out);
 
+/* Losses of responses (batch, time, neurons): a sum, and (batch, neurons). */
+ort_error *ort_poisson_loss(int flags, ort_tensor output, ort_tensor target, double bias, ort_tensor *out);
+ort_error *ort_correlations(int flags, ort_tensor output, ort_tensor target, double bias, ort_tensor *out);
+
 /* Creation. dtype is a c10::ScalarType; device a string such as "cpu", "cuda:0". */
 ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, const int64_t *shape, int n,
                           const char *device, ort_tensor *out);
