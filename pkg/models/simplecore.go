@@ -196,12 +196,10 @@ var poolKernel = [3]int64{1, 2, 2}
 
 func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	defer s.Enter(l.path)()
-	x = l.conv.Forward(s, x)
-	x = s.BatchNorm(x, l.normWeight, l.normBias, l.runningMean, l.runningVar, normMomentum, normEps)
+	x = l.activate(s, x)
 	if s.Training() {
 		s.AddInPlace(l.batches, 1)
 	}
-	x = s.ELU(s.Add(x, l.bias))
 	if l.dropout > 0 && s.Training() {
 		x = dropChannels(s, x, l.dropout)
 	}
@@ -209,6 +207,20 @@ func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		x = s.MaxPool3D(x, poolKernel)
 	}
 	return x
+}
+
+// activate is ELU(BatchNorm(convolution) + bias): one operation where the
+// convolution has one for it.
+func (l *coreLayer) activate(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if conv, ok := l.conv.(*stSeparableConv); ok {
+		return s.SeparableLayer(x, torch.SeparableLayer{
+			Spatial: conv.spatial, Temporal: conv.temporalKernel(s), Padding: conv.padding.Size, Same: conv.padding.Same,
+			NormWeight: l.normWeight, NormBias: l.normBias, RunningMean: l.runningMean, RunningVar: l.runningVar,
+			Momentum: normMomentum, Eps: normEps, Shift: l.bias,
+		})
+	}
+	y := s.BatchNorm(l.conv.Forward(s, x), l.normWeight, l.normBias, l.runningMean, l.runningVar, normMomentum, normEps)
+	return s.ELU(s.Add(y, l.bias))
 }
 
 // dropChannels is Dropout3d: it zeroes whole channels of each clip.

@@ -52,6 +52,36 @@ func (s *Scope) SeparableConv3D(x, spatial, temporal *Tensor, padding [3]int64, 
 	}, x, spatial, temporal)
 }
 
+// SeparableLayer is what SeparableConv3D is followed by in a layer of the core:
+// BatchNorm over channels, as Scope.BatchNorm, then the addition of Shift, then ELU.
+type SeparableLayer struct {
+	Spatial, Temporal *Tensor // the kernel, as for SeparableConv3D
+	Padding           [3]int64
+	Same              bool
+	// BatchNorm's, (out channels) each; training moves the running ones.
+	NormWeight, NormBias, RunningMean, RunningVar *Tensor
+	Momentum, Eps                                 float64
+	Shift                                         *Tensor // (1, out channels, 1, 1, 1)
+}
+
+// SeparableLayer computes a layer of the core in one pass over memory: on the CPU
+// the convolution's kernels apply what follows while a result is still in a register
+// (in evaluation) or in the nearest cache. Elsewhere it is composed of the
+// operations that it names.
+func (s *Scope) SeparableLayer(x *Tensor, l SeparableLayer) *Tensor {
+	sizes := &l.Padding
+	if l.Same {
+		sizes = nil
+	}
+	operands := []*Tensor{x, l.Spatial, l.Temporal, l.NormWeight, l.NormBias, l.RunningMean, l.RunningVar, l.Shift}
+	return s.op("separable layer", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.SeparableLayer(grad, x.handle, l.Spatial.handle, l.Temporal.handle, sizes, libtorch.BatchNormShift{
+			Weight: l.NormWeight.handle, Bias: l.NormBias.handle, Mean: l.RunningMean.handle, Variance: l.RunningVar.handle,
+			Shift: l.Shift.handle, Training: s.Training(), Momentum: l.Momentum, Eps: l.Eps,
+		})
+	}, operands...)
+}
+
 // AvgPool3D averages over blocks of the given size (time, height, width).
 func (s *Scope) AvgPool3D(x *Tensor, kernel [3]int64) *Tensor {
 	return s.op("avg_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {

@@ -268,6 +268,25 @@ func SeparableConv3D(grad bool, x, spatial, temporal Handle, padding *[3]int64) 
 	return out(t, e)
 }
 
+// BatchNormShift is a layer's BatchNorm and the bias behind it, Shift.
+type BatchNormShift struct {
+	Weight, Bias, Mean, Variance, Shift Handle
+	Training                            bool
+	Momentum, Eps                       float64
+}
+
+// SeparableLayer is ELU of the bias and the BatchNorm of SeparableConv3D; padding nil
+// is "same".
+func SeparableLayer(grad bool, x, spatial, temporal Handle, padding *[3]int64, n BatchNormShift) (Handle, *Error) {
+	var t C.ort_tensor
+	norm := C.ort_norm{
+		weight: in(n.Weight), bias: in(n.Bias), running_mean: in(n.Mean), running_var: in(n.Variance),
+		shift: in(n.Shift), training: cbool(n.Training), momentum: C.double(n.Momentum), eps: C.double(n.Eps),
+	}
+	e := C.ort_separable_layer(flags(grad), in(x), in(spatial), in(temporal), three(padding), &norm, &t)
+	return out(t, e)
+}
+
 // SeparableVariant is how SeparableConv3D computes: avx512, avx2, generic, or full.
 func SeparableVariant() string { return C.GoString(C.ort_separable_variant()) }
 

@@ -38,6 +38,7 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Einsum":          func(r *random) (Handle, *Error) { return Einsum(r.bool(), r.equation(), r.tensors()) },
 	"Conv3D":          func(r *random) (Handle, *Error) { return conv3D(r) },
 	"SeparableConv3D": separableConv3D,
+	"SeparableLayer":  separableLayer,
 	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
 	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
 	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },
@@ -93,17 +94,39 @@ func conv3D(r *random) (Handle, *Error) {
 }
 
 func separableConv3D(r *random) (Handle, *Error) {
-	x, spatial, temporal := r.tensor(), r.tensor(), r.tensor()
-	if !r.missing && r.IntN(4) > 0 { // shapes that fit, now and then
-		in, out := int64(r.between(1, 2)), int64(r.between(1, 20))
-		x = r.newTensor(int64(r.between(0, 2)), in, 4, 5, 5)
-		spatial, temporal = r.newTensor(out, in, 1, 3, 2), r.newTensor(out, in, int64(r.between(1, 6)), 1, 1)
+	x, spatial, temporal, _ := r.separable()
+	return SeparableConv3D(r.bool(), x, spatial, temporal, r.padding())
+}
+
+func separableLayer(r *random) (Handle, *Error) {
+	x, spatial, temporal, out := r.separable()
+	n := BatchNormShift{
+		Weight: r.tensor(), Bias: r.tensor(), Mean: r.tensor(), Variance: r.tensor(), Shift: r.tensor(),
+		Training: r.bool(), Momentum: r.number(), Eps: r.number(),
 	}
-	padding := &[3]int64{r.size(), r.size(), r.size()}
+	if out > 0 && r.bool() {
+		n.Weight, n.Bias, n.Mean = r.newTensor(out), r.newTensor(out), r.newTensor(out)
+		n.Variance, n.Shift = r.newTensor(out), r.newTensor(1, out, 1, 1, 1)
+	}
+	return SeparableLayer(r.bool(), x, spatial, temporal, r.padding(), n)
+}
+
+// separable are the operands of a separable convolution, of shapes that fit now and
+// then: out is then the number of output channels.
+func (r *random) separable() (x, spatial, temporal Handle, out int64) {
+	if r.missing || r.IntN(4) == 0 {
+		return r.tensor(), r.tensor(), r.tensor(), 0
+	}
+	in, out := int64(r.between(1, 2)), int64(r.between(1, 20))
+	x = r.newTensor(int64(r.between(0, 2)), in, 4, 5, 5)
+	return x, r.newTensor(out, in, 1, 3, 2), r.newTensor(out, in, int64(r.between(1, 6)), 1, 1), out
+}
+
+func (r *random) padding() *[3]int64 {
 	if r.bool() {
-		padding = nil
+		return nil
 	}
-	return SeparableConv3D(r.bool(), x, spatial, temporal, padding)
+	return &[3]int64{r.size(), r.size(), r.size()}
 }
 
 func copyOut(r *random) *Error {

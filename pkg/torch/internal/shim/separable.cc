@@ -1,21 +1,18 @@
 // The separable convolution as one operation with a gradient of its own.
+#include "separable_op.h"
+
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
-#include "common.h"
-#include "separable.h"
-
 using namespace ort;
 
-namespace {
+namespace ort {
 
-// OPENRETINA_SIMD=generic|avx2|avx512 forces a variant, for comparison.
-const SeparableKernel &kernel() {
+const SeparableKernel &separable_kernel() {
   static const SeparableKernel *const chosen = [] {
     const char *forced = std::getenv("OPENRETINA_SIMD");
     const std::string name = forced == nullptr ? "" : forced;
@@ -31,8 +28,7 @@ const SeparableKernel &kernel() {
   return *chosen;
 }
 
-// OPENRETINA_CONV=full computes with the full kernel, for comparison.
-bool full_wanted() {
+bool full_kernel_wanted() {
   static const bool full = [] {
     const char *word = std::getenv("OPENRETINA_CONV");
     return word != nullptr && std::strcmp(word, "full") == 0;
@@ -40,101 +36,161 @@ bool full_wanted() {
   return full;
 }
 
-// Zeros before and after, as F.pad takes them: last dimension first.
-using Border = std::array<int64_t, 6>;
-
-Border border_of(const at::Tensor &spatial, const at::Tensor &temporal, const int64_t *padding) {
+std::array<int64_t, 6> SeparableOperands::border() const {
   const int64_t kernel[3] = {temporal.size(2), spatial.size(3), spatial.size(4)};
-  Border border;
+  std::array<int64_t, 6> zeros;
   for (int d = 0; d < 3; d++) {
     const int64_t both = padding == nullptr ? kernel[d] - 1 : 2 * padding[d];
-    border[2 * (2 - d)] = both / 2;
-    border[2 * (2 - d) + 1] = both - both / 2;
+    zeros[2 * (2 - d)] = both / 2;
+    zeros[2 * (2 - d) + 1] = both - both / 2;
   }
-  return border;
+  return zeros;
 }
 
-SeparableShape shape_of(const at::Tensor &padded, const at::Tensor &spatial, const at::Tensor &temporal) {
-  return {padded.size(0), padded.size(1),  spatial.size(0), padded.size(2),  padded.size(3),
-          padded.size(4), temporal.size(2), spatial.size(3), spatial.size(4)};
+bool SeparableOperands::fit() const {
+  if (full_kernel_wanted()) return false;
+  for (const auto *t : {&x, &spatial, &temporal}) {
+    if (t->dim() != 5 || !t->is_cpu() || t->scalar_type() != at::kFloat || t->numel() == 0) return false;
+  }
+  const auto zeros = border();
+  const bool channels = spatial.size(1) == x.size(1) && temporal.size(1) == x.size(1) &&
+                        temporal.size(0) == spatial.size(0) && spatial.size(2) == 1 && temporal.size(3) == 1 &&
+                        temporal.size(4) == 1;
+  return channels && *std::min_element(zeros.begin(), zeros.end()) >= 0 &&
+         x.size(2) + zeros[4] + zeros[5] >= temporal.size(2) && x.size(3) + zeros[2] + zeros[3] >= spatial.size(3) &&
+         x.size(4) + zeros[0] + zeros[1] >= spatial.size(4);
 }
 
-// (out, in, taps) to [block][in][taps][lane].
-at::Tensor pack(const at::Tensor &weights, int64_t blocks) {
-  const int64_t out = weights.size(0), in = weights.size(1), taps = weights[0][0].numel();
-  auto lanes = at::zeros({blocks * kLanes, in, taps});
-  lanes.narrow(0, 0, out).copy_(weights.reshape({out, in, taps}));
-  return lanes.view({blocks, kLanes, in, taps}).permute({0, 2, 3, 1}).contiguous();
+at::Tensor SeparableOperands::full() const {
+  const auto weights = temporal * spatial;
+  if (padding == nullptr) return at::conv3d(x, weights, {}, {1, 1, 1}, c10::string_view("same"));
+  return at::conv3d(x, weights, {}, {1, 1, 1}, ints(padding, 3));
 }
 
-// The sum over clips of [clip][block][in][taps][lane] in the shape of the weights.
+at::Tensor SeparableOperands::padded_frames() const {
+  const auto zeros = border();
+  if (zeros[4] == 0 && zeros[5] == 0) return x.contiguous();
+  return at::constant_pad_nd(x, {0, 0, 0, 0, zeros[4], zeros[5]}).contiguous();
+}
+
+SeparableShape SeparableOperands::shape(const at::Tensor &padded) const {
+  const auto zeros = border();
+  return {padded.size(0),   padded.size(1),  spatial.size(0), padded.size(2), padded.size(3), padded.size(4),
+          temporal.size(2), spatial.size(3), spatial.size(4), zeros[2],       zeros[3],       zeros[0],
+          zeros[1]};
+}
+
+namespace {
+
+// (out, in, taps) to [block][in][taps][lane], each output channel times its factor.
+at::Tensor pack(const at::Tensor &given, const float *scale) {
+  const auto weights = given.contiguous();
+  const int64_t out = weights.size(0), in = weights.size(1), taps = weights.numel() / (out * in);
+  const int64_t lanes = separable_kernel().lanes, blocks = (out + lanes - 1) / lanes;
+  auto packed = at::zeros({blocks, in, taps, lanes});
+  const float *from = weights.const_data_ptr<float>();
+  float *to = packed.mutable_data_ptr<float>();
+  for (int64_t o = 0; o < out; o++)
+    for (int64_t i = 0; i < in; i++) {
+      float *lane = to + (o / lanes * in + i) * taps * lanes + o % lanes;
+      const float factor = scale == nullptr ? 1 : scale[o];
+      for (int64_t k = 0; k < taps; k++) lane[k * lanes] = factor * *from++;
+    }
+  return packed;
+}
+
+// The sum over parts of [part][block][in][taps][lane] in the shape of the weights.
 at::Tensor unpack(const at::Tensor &parts, const at::Tensor &weights) {
-  const int64_t blocks = parts.size(1), in = parts.size(2), taps = parts.size(3);
-  return parts.sum(0).permute({0, 3, 1, 2}).reshape({blocks * kLanes, in, taps}).narrow(0, 0, weights.size(0)).reshape(
+  const int64_t blocks = parts.size(1), in = parts.size(2), taps = parts.size(3), lanes = parts.size(4);
+  return parts.sum(0).permute({0, 3, 1, 2}).reshape({blocks * lanes, in, taps}).narrow(0, 0, weights.size(0)).reshape(
       weights.sizes());
 }
+
+}  // namespace
+
+PackedTensors::PackedTensors(const at::Tensor &space, const at::Tensor &time, const at::Tensor &scale)
+    : spatial(pack(space, nullptr)),
+      temporal(pack(time, scale.defined() ? scale.const_data_ptr<float>() : nullptr)) {}
+
+at::Tensor pack_channels(const at::Tensor &values) {
+  const int64_t lanes = separable_kernel().lanes, blocks = (values.numel() + lanes - 1) / lanes;
+  auto packed = at::zeros({blocks * lanes});
+  packed.narrow(0, 0, values.numel()).copy_(values);
+  return packed;
+}
+
+SeparableGradientTensors separable_gradients(const SeparableShape &s, const at::Tensor &x, const at::Tensor &spatial,
+                                             const at::Tensor &temporal, const PackedTensors &packed,
+                                             const OutputGradient &from, bool want_x, bool want_weights) {
+  SeparableGradientTensors g;
+  at::Tensor spatial_parts, temporal_parts;
+  SeparableGradients to = {nullptr, nullptr, nullptr};
+  if (want_x) {
+    g.x = at::empty_like(x);
+    to.x = g.x.mutable_data_ptr<float>();
+  }
+  if (want_weights) {
+    auto with_parts = [&](const at::Tensor &weights) {
+      auto sizes = weights.sizes().vec();
+      sizes.insert(sizes.begin(), s.batch * gradient_parts(s));
+      return at::zeros(sizes);
+    };
+    spatial_parts = with_parts(packed.spatial), temporal_parts = with_parts(packed.temporal);
+    to.spatial = spatial_parts.mutable_data_ptr<float>(), to.temporal = temporal_parts.mutable_data_ptr<float>();
+  }
+  separable_kernel().backward(s, x.const_data_ptr<float>(), packed.pointers(), from, to);
+  if (want_weights) g.spatial = unpack(spatial_parts, spatial), g.temporal = unpack(temporal_parts, temporal);
+  return g;
+}
+
+}  // namespace ort
+
+namespace {
 
 // torch::autograd's way to give an operation its own gradient.
 class SeparableConv : public torch::autograd::Function<SeparableConv> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &padded,
-                            const at::Tensor &spatial, const at::Tensor &temporal) {
-    const auto s = shape_of(padded, spatial, temporal);
-    auto packed_spatial = pack(spatial, s.blocks()), packed_temporal = pack(temporal, s.blocks());
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &spatial,
+                            const at::Tensor &temporal, const SeparableShape &s) {
+    const PackedTensors packed(spatial, temporal);
     auto y = at::empty({s.batch, s.out, s.out_frames(), s.out_height(), s.out_width()});
-    kernel().forward(s, padded.data_ptr<float>(),
-                     {packed_spatial.data_ptr<float>(), packed_temporal.data_ptr<float>()}, y.data_ptr<float>());
-    context->save_for_backward({padded, spatial, temporal, packed_spatial, packed_temporal});
+    separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {nullptr},
+                               y.mutable_data_ptr<float>());
+    context->save_for_backward({x, spatial, temporal, packed.spatial, packed.temporal});
+    context->saved_data["border"] = std::vector<int64_t>{s.top, s.bottom, s.left, s.right};
     return y;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  const torch::autograd::variable_list &gradients) {
     const auto saved = context->get_saved_variables();
-    const auto &padded = saved[0], &spatial = saved[1], &temporal = saved[2];
-    const auto s = shape_of(padded, spatial, temporal);
+    const auto &x = saved[0], &spatial = saved[1], &temporal = saved[2];
+    const auto border = context->saved_data["border"].toIntVector();
+    const SeparableShape s{x.size(0),        x.size(1),       spatial.size(0), x.size(2), x.size(3), x.size(4),
+                           temporal.size(2), spatial.size(3), spatial.size(4), border[0], border[1], border[2],
+                           border[3]};
     const auto gy = gradients[0].contiguous();
-    const auto grad_x = context->needs_input_grad(0) ? at::zeros_like(padded) : at::Tensor();
-    auto grad_spatial = at::zeros({s.batch, s.blocks(), s.in, s.kh * s.kw, kLanes});
-    auto grad_temporal = at::zeros({s.batch, s.blocks(), s.in, s.kt, kLanes});
-    kernel().backward(s, padded.data_ptr<float>(), {saved[3].data_ptr<float>(), saved[4].data_ptr<float>()},
-                      gy.data_ptr<float>(), grad_x.defined() ? grad_x.data_ptr<float>() : nullptr,
-                      grad_spatial.data_ptr<float>(), grad_temporal.data_ptr<float>());
-    return {grad_x, unpack(grad_spatial, spatial), unpack(grad_temporal, temporal)};
+    const OutputGradient from = {gy.const_data_ptr<float>(), nullptr, nullptr, nullptr, nullptr, nullptr};
+    const bool want_weights = context->needs_input_grad(1) || context->needs_input_grad(2);
+    const auto g = separable_gradients(s, x, spatial, temporal, {saved[3], saved[4], nullptr}, from,
+                                       context->needs_input_grad(0), want_weights);
+    return {g.x, g.spatial, g.temporal, {}};
   }
 };
 
-// Whether the kernels can compute it; all else is conv3d's, errors included.
-bool fits(const at::Tensor &x, const at::Tensor &spatial, const at::Tensor &temporal, const Border &border) {
-  for (const auto *t : {&x, &spatial, &temporal}) {
-    if (t->dim() != 5 || !t->is_cpu() || t->scalar_type() != at::kFloat || t->numel() == 0) return false;
-  }
-  const bool channels = spatial.size(1) == x.size(1) && temporal.size(1) == x.size(1) &&
-                        temporal.size(0) == spatial.size(0) && spatial.size(2) == 1 && temporal.size(3) == 1 &&
-                        temporal.size(4) == 1;
-  return channels && *std::min_element(border.begin(), border.end()) >= 0 &&
-         x.size(2) + border[4] + border[5] >= temporal.size(2) && x.size(3) + border[2] + border[3] >= spatial.size(3) &&
-         x.size(4) + border[0] + border[1] >= spatial.size(4);
-}
-
-at::Tensor full_conv3d(const at::Tensor &x, const at::Tensor &weights, const int64_t *padding) {
-  if (padding == nullptr) return at::conv3d(x, weights, {}, {1, 1, 1}, c10::string_view("same"));
-  return at::conv3d(x, weights, {}, {1, 1, 1}, ints(padding, 3));
-}
-
 }  // namespace
+
+at::Tensor SeparableOperands::fused() const {
+  const auto padded = padded_frames();
+  return SeparableConv::apply(padded, spatial, temporal, shape(padded));
+}
 
 ORT_API ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
                                         const int64_t *padding, ort_tensor *out) {
   return produce(flags, out, [&] {
-    const auto &input = tensor(x), &space = tensor(spatial), &time = tensor(temporal);
-    if (full_wanted() || space.dim() != 5 || time.dim() != 5) return full_conv3d(input, time * space, padding);
-    const auto border = border_of(space, time, padding);
-    if (!fits(input, space, time, border)) return full_conv3d(input, time * space, padding);
-    const bool bordered = std::any_of(border.begin(), border.end(), [](int64_t n) { return n != 0; });
-    const auto padded = bordered ? at::constant_pad_nd(input, {border.data(), border.size()}) : input;
-    return SeparableConv::apply(padded.contiguous(), space, time);
+    const SeparableOperands operands{tensor(x), tensor(spatial), tensor(temporal), padding};
+    return operands.fit() ? operands.fused() : operands.full();
   });
 }
 
-ORT_API const char *ort_separable_variant(void) { return full_wanted() ? "full" : kernel().name; }
+ORT_API const char *ort_separable_variant(void) { return full_kernel_wanted() ? "full" : separable_kernel().name; }

@@ -1,0 +1,65 @@
+// What the operations over the separable kernels share: which variant computes,
+// what it can compute, and weights in its layout.
+#pragma once
+
+#include <array>
+
+#include "common.h"
+#include "separable.h"
+
+namespace ort {
+
+// The variant for this processor. OPENRETINA_SIMD=generic|avx2|avx512 forces one, for
+// comparison.
+const SeparableKernel &separable_kernel();
+
+// OPENRETINA_CONV=full computes with the full kernel, for comparison.
+bool full_kernel_wanted();
+
+// The operands of a separable convolution: x (batch, in, time, height, width), spatial
+// (out, in, 1, height, width), temporal (out, in, time, 1, 1). padding has three
+// entries (time, height, width); NULL is "same".
+struct SeparableOperands {
+  at::Tensor x, spatial, temporal;
+  const int64_t *padding;
+
+  // Whether the kernels can compute it; all else is conv3d's, errors included.
+  bool fit() const;
+  // By the kernels, where they fit.
+  at::Tensor fused() const;
+  // With the full kernel, by libtorch.
+  at::Tensor full() const;
+  // x for the kernels: contiguous, with the zeros before and after its frames. Those
+  // around each frame the kernels think of themselves.
+  at::Tensor padded_frames() const;
+  SeparableShape shape(const at::Tensor &padded) const;
+
+ private:
+  // Zeros before and after, as F.pad takes them: last dimension first.
+  std::array<int64_t, 6> border() const;
+};
+
+// Weights in the kernels' layout, the temporal ones times a factor for each output
+// channel where scale (out) is defined.
+struct PackedTensors {
+  at::Tensor spatial, temporal;
+
+  PackedTensors(const at::Tensor &spatial, const at::Tensor &temporal, const at::Tensor &scale = {});
+  PackedTensors(at::Tensor packed_spatial, at::Tensor packed_temporal, std::nullptr_t)
+      : spatial(std::move(packed_spatial)), temporal(std::move(packed_temporal)) {}
+  PackedWeights pointers() const { return {spatial.const_data_ptr<float>(), temporal.const_data_ptr<float>()}; }
+};
+
+// One number for each output channel, in the kernels' layout.
+at::Tensor pack_channels(const at::Tensor &values);
+
+struct SeparableGradientTensors {
+  at::Tensor x, spatial, temporal;
+};
+
+// The gradients of the convolution, x as it was given to the kernel.
+SeparableGradientTensors separable_gradients(const SeparableShape &s, const at::Tensor &x, const at::Tensor &spatial,
+                                             const at::Tensor &temporal, const PackedTensors &packed,
+                                             const OutputGradient &from, bool want_x, bool want_weights);
+
+}  // namespace ort
