@@ -153,7 +153,9 @@ class MEI:
         ranges, norm = self.settings["ranges"], self.settings["norm"]
         self.reducer = SliceMeanReducer(axis=0, start=self.settings["start"], length=self.settings["length"])
         self.postprocessor = ChangeNormJointlyClipRangeSeparately(min_max_values=ranges, norm=norm)
-        self.penalty = RangeRegularizationLoss(min_max_values=ranges, max_norm=norm, factor=self.settings["penalty"])
+        self.penalty = RangeRegularizationLoss(
+            min_max_values=ranges, max_norm=self.settings["penalty_norm"], factor=self.settings["penalty"]
+        )
 
     def run(self):
         found = [self.optimize(neuron) for neuron in range(self.neurons)]

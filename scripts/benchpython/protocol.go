@@ -35,7 +35,8 @@ type meiSettings struct {
 	Length       int64         `json:"length"`
 	Ranges       [][2]*float64 `json:"ranges"`
 	Norm         *float64      `json:"norm"`
-	Penalty      float64       `json:"penalty"` // its factor
+	Penalty      float64       `json:"penalty"`      // its factor
+	PenaltyNorm  *float64      `json:"penalty_norm"` // the largest that costs nothing
 }
 
 // modelRequest asks peer.py for a checkpoint.

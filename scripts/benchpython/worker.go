@@ -204,7 +204,7 @@ func newMEIRunner(m *models.CoreReadout, r request) *meiRunner {
 			return optim.NewSGD(root, params, o)
 		},
 		Postprocessors: []insilico.Postprocessor{insilico.ChangeNormJointlyClipRangeSeparately{MinMaxValues: ranges, Norm: c.Norm}},
-		Regularizers:   []insilico.Regularizer{insilico.RangeRegularizationLoss{MinMaxValues: ranges, MaxNorm: c.Norm, Factor: c.Penalty}},
+		Regularizers:   []insilico.Regularizer{insilico.RangeRegularizationLoss{MinMaxValues: ranges, MaxNorm: c.PenaltyNorm, Factor: c.Penalty}},
 	}}
 	for i := range r.Neurons {
 		runner.targets = append(runner.targets, insilico.Neurons{{Session: r.Session, Index: i}})
