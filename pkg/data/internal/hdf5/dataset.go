@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -31,6 +32,9 @@ type Dataset struct {
 	Path  string
 	Shape []int
 	Type  Type
+	// Chunk is the shape of the pieces in which the values are stored; nil where
+	// they lie in one.
+	Chunk []int
 	file  *File
 }
 
@@ -143,6 +147,7 @@ func (f *File) checkChunks(id, plist C.hid_t, declared, stored uint64, d *Datase
 			return fmt.Errorf("has chunks of more than %d bytes", maxChunk)
 		}
 		chunk *= uint64(dim)
+		d.Chunk = append(d.Chunk, int(dim))
 	}
 	if chunk > max(declared, harmless) {
 		return fmt.Errorf("has chunks of %d bytes for %d bytes of values", chunk, declared)
@@ -204,12 +209,58 @@ func ReadSlab[T Number](d *Dataset, start, shape []int, values []T) error {
 }
 
 // Array reads all values as an array of the type that holds them without loss.
-func (d *Dataset) Array() (*ndarray.Array, error) {
-	a, err := ndarray.New(d.Type.DType(), d.Shape...)
+func (d *Dataset) Array() (*ndarray.Array, error) { return d.Slab(nil, d.Shape) }
+
+// Slab is Array of the box of the given shape that starts at start; nil stands for
+// the origin.
+func (d *Dataset) Slab(start, shape []int) (*ndarray.Array, error) {
+	n, err := ndarray.NumElements(shape)
+	if err == nil {
+		err = d.checkBox(start, shape, n) // before memory is taken
+	}
+	if err != nil {
+		return nil, &Error{d.file.path, d.Path, err}
+	}
+	a, err := ndarray.New(d.Type.DType(), shape...)
 	if err != nil {
 		return nil, &Error{d.file.path, d.Path, fmt.Errorf("cannot be read as numbers: %w", err)}
 	}
-	return a, d.readInto(nil, d.Shape, a.DType, unsafe.Pointer(unsafe.SliceData(a.Data)), a.Len())
+	return a, d.readInto(start, shape, a.DType, unsafe.Pointer(unsafe.SliceData(a.Data)), a.Len())
+}
+
+// KeepChunks holds up to so many bytes of unpacked chunks, those used last, until
+// the file is closed: boxes that share chunks do not unpack them again.
+func (d *Dataset) KeepChunks(bytes int) error {
+	name := strings.TrimRight(d.Path, "/") // found over hard links when d was made
+	parent := ""
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		parent, name = name[:i], name[i+1:]
+	}
+	return d.file.on(d.Path, func() error {
+		access, err := open(C.H5Pcreate(C.H5P_CLS_DATASET_ACCESS_ID_g), closePlist, "creating an access list")
+		if err != nil {
+			return err
+		}
+		defer access.free()
+		const slots = 100003 // a prime, far more than there are chunks to hold
+		const strictlyLastUsed = 0
+		if C.H5Pset_chunk_cache(access.id, slots, C.size_t(bytes), strictlyLastUsed) < 0 {
+			return failure("setting the chunk cache")
+		}
+		group, err := d.file.find(parent)
+		if err != nil {
+			return err
+		}
+		defer group.free()
+		text := C.CString(name)
+		defer C.free(unsafe.Pointer(text))
+		// It stays open until the file is closed, and all that open it until then
+		// share its cache.
+		if C.H5Dopen2(group.id, text, access.id) < 0 {
+			return failure("opening")
+		}
+		return nil
+	})
 }
 
 // readInto reads a box into memory for n elements of a type.

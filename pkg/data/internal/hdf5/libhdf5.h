@@ -79,6 +79,7 @@ herr_t H5Literate2(hid_t group, int index, int order, hsize_t *at, H5L_iterate2_
 hid_t H5Gget_create_plist(hid_t group);
 hid_t H5Gcreate2(hid_t location, const char *name, hid_t lcpl, hid_t gcpl, hid_t gapl);
 
+hid_t H5Dopen2(hid_t location, const char *name, hid_t dapl);
 hid_t H5Dget_type(hid_t dataset);
 hid_t H5Dget_space(hid_t dataset);
 hid_t H5Dget_create_plist(hid_t dataset);
@@ -128,6 +129,7 @@ herr_t H5Pset_fclose_degree(hid_t fapl, int degree);
 herr_t H5Pset_libver_bounds(hid_t fapl, int low, int high);
 herr_t H5Pset_obj_track_times(hid_t plist, bool track);
 herr_t H5Pset_create_intermediate_group(hid_t lcpl, unsigned create);
+herr_t H5Pset_chunk_cache(hid_t dapl, size_t slots, size_t bytes, double preempt);
 herr_t H5Pset_chunk(hid_t dcpl, int rank, const hsize_t *dims);
 herr_t H5Pset_deflate(hid_t dcpl, unsigned level);
 herr_t H5Pset_shuffle(hid_t dcpl);
@@ -140,6 +142,7 @@ int H5Pget_filter2(hid_t dcpl, unsigned index, unsigned *flags, size_t *n, unsig
                    char *name, unsigned *config);
 
 extern hid_t H5P_CLS_FILE_ACCESS_ID_g, H5P_CLS_FILE_CREATE_ID_g, H5P_CLS_DATASET_CREATE_ID_g,
+    H5P_CLS_DATASET_ACCESS_ID_g,
     H5P_CLS_GROUP_CREATE_ID_g, H5P_CLS_LINK_CREATE_ID_g;
 extern hid_t H5T_NATIVE_FLOAT_g, H5T_NATIVE_DOUBLE_g, H5T_NATIVE_INT8_g, H5T_NATIVE_INT16_g, H5T_NATIVE_INT32_g,
     H5T_NATIVE_INT64_g, H5T_NATIVE_UINT8_g, H5T_NATIVE_UINT16_g, H5T_NATIVE_UINT32_g, H5T_NATIVE_UINT64_g,

@@ -134,6 +134,9 @@ func checkSlabs(t *testing.T, f *File) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := d.KeepChunks(1 << 20); err != nil {
+			t.Fatal(err)
+		}
 		for at := range 24 { // every box that ends at the last corner
 			start := []int{at / 12, at / 4 % 3, at % 4}
 			shape := []int{2 - start[0], 3 - start[1], 4 - start[2]}
@@ -152,6 +155,10 @@ func checkSlabs(t *testing.T, f *File) {
 			}
 			if diff := cmp.Diff(want, floats); diff != "" {
 				t.Errorf("%s from %v: %s", path, start, diff)
+			}
+			a, err := d.Slab(start, shape)
+			if diff := cmp.Diff(want, a.Float64s()); diff != "" || err != nil || !cmp.Equal(a.Shape, shape) {
+				t.Errorf("%s from %v as an array: %v, %s", path, start, err, diff)
 			}
 		}
 	}
@@ -178,7 +185,26 @@ func TestSlabErrors(t *testing.T) {
 			if err := ReadSlab(d, test.start, test.shape, make([]float64, test.n)); err == nil {
 				t.Error("no error")
 			}
+			if _, err := d.Slab(test.start, test.shape); err == nil && name != "memory" {
+				t.Error("no error for an array")
+			}
 		})
+	}
+}
+
+func TestChunkShapes(t *testing.T) {
+	f := openFile(t, "testdata/kinds.h5")
+	for path, chunked := range map[string]bool{"numbers/f8": false, "packed": true} {
+		d, err := f.Dataset(path)
+		if err != nil || (len(d.Chunk) == len(d.Shape)) != chunked {
+			t.Errorf("%s has chunks %v, %v", path, d.Chunk, err)
+		}
+	}
+	if err := (&Dataset{Path: "absent/packed", file: f}).KeepChunks(1 << 20); !errors.Is(err, ErrNotFound) {
+		t.Errorf("error is %v", err)
+	}
+	if err := (&Dataset{Path: "absent", file: f}).KeepChunks(1 << 20); err == nil {
+		t.Error("chunks of nothing are kept")
 	}
 }
 
