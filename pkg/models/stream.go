@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"runtime"
 	"sort"
 
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -177,6 +178,9 @@ func readAhead(ctx context.Context, source FrameSource, c cutting) <-chan part {
 	parts := make(chan part)
 	go func() {
 		defer close(parts)
+		// A library in C that reads a file leaves memory behind in every thread.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
 			clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
 			for _, s := range c.stretches {

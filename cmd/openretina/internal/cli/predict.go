@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ type predictOptions struct {
 	IO        *IOStreams
 	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, string, error)
 	Progress  func(label, unit string) *Progress
+	Log       *slog.Logger
 
 	Model, Stimulus, Output, Session string
 }
@@ -24,24 +26,28 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	if runF == nil {
 		runF = runPredict
 	}
-	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress}
+	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Log: f.Log}
 	cmd := &cobra.Command{
 		Use:   "predict --model M --stimulus IN --output OUT [--session S]",
 		Short: "Compute a model's responses to a stimulus",
 		Long: long(`
 			Compute a model's responses to a stimulus and print the path of the result.
 
-			IN is an .npy file of shape (clips, channels, frames, height, width), or without
-			clips, of floats or integers, in the units that the model was trained with. OUT is an
-			.npy file of float32, (clips, frames', neurons) or (frames', neurons); frames' is less
-			than frames by what the model needs of the past. Without --session the neurons of all
-			sessions stand side by side, the sessions in sorted order.`),
+			IN is an .npy or an HDF5 file with an array of shape (clips, channels, frames, height,
+			width), or without clips, of floats or integers, in the units that the model was trained
+			with. Of an HDF5 file with several such data sets, name one: movies.h5:/test/movie/stimulus.
+			OUT is an .npy file of float32, (clips, frames', neurons) or (frames', neurons); frames' is
+			less than frames by what the model needs of the past. Without --session the neurons of all
+			sessions stand side by side, the sessions in sorted order.
+
+			Clips may be of any length: they are read, computed and written piece by piece, with the
+			responses of the whole. OUT is there once all of it is.`),
 		Example: examples(`
 			openretina predict --model hoefling_2024_base_low_res --stimulus movie.npy --output responses.npy
 			openretina predict --model model.ckpt --session session_1_ventral1_20200226 --stimulus movie.npy --output responses.npy`),
 	}
 	addModelFlag(cmd, &opts.Model)
-	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus, an .npy file")
+	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus: an .npy file, or an HDF5 file, FILE:/DATASET if there are several in it")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
 	cmd.RunE = f.computing(func(words []string) error {
@@ -57,7 +63,7 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 	if err := checkOutput(opts.Output); err != nil {
 		return err
 	}
-	stimulus, err := openStimulus(opts.Stimulus)
+	stimulus, err := openStimulus(opts.Stimulus, opts.Log)
 	if err != nil {
 		return err
 	}
@@ -73,42 +79,47 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 	if err := stimulus.checkFits(m); err != nil {
 		return err
 	}
-	responses, err := opts.predict(in, m, stimulus)
+	shape, err := opts.responseShape(m, stimulus)
 	if err != nil {
 		return err
 	}
-	if err := npy.WriteFile(opts.Output, responses); err != nil {
+	err = npy.WritePartsFile(opts.Output, ndarray.Float32, shape, func(add func(*ndarray.Array) error) error {
+		return opts.predict(in, m, stimulus, add)
+	})
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(opts.IO.Out, opts.Output)
 	return err
 }
 
-// predict runs the model on a few clips at a time, so that memory is bounded.
-func (o *predictOptions) predict(in Interrupts, m *models.CoreReadout, stimulus *stimulusFile) (*ndarray.Array, error) {
-	progress := o.Progress("predicting", "clips")
+// responseShape is (clips, frames', neurons), without the first as the stimulus.
+func (o *predictOptions) responseShape(m *models.CoreReadout, stimulus *stimulusFile) ([]int, error) {
+	neurons, err := m.NumNeurons(o.Session)
+	if err != nil {
+		return nil, err
+	}
+	shape := []int{m.ResponseFrames(stimulus.frames), neurons}
+	if stimulus.hasClips {
+		shape = append([]int{stimulus.clips}, shape...)
+	}
+	return shape, nil
+}
+
+// predict hands out the responses as they are computed.
+func (o *predictOptions) predict(
+	in Interrupts, m *models.CoreReadout, stimulus *stimulusFile, add func(*ndarray.Array) error,
+) error {
+	progress := o.Progress("predicting", "frames")
 	defer progress.Close()
-	all := &ndarray.Array{DType: ndarray.Float32}
-	for start := 0; start < stimulus.clips; start += stimulus.clipsAtOnce() {
+	done, total := 0, stimulus.clips*m.ResponseFrames(stimulus.frames)
+	progress.Set(0, int64(total))
+	return m.RespondStream(in.Hard, stimulus, o.Session, func(responses *ndarray.Array) error {
 		if in.Soft.Err() != nil {
-			return nil, context.Cause(in.Soft)
+			return context.Cause(in.Soft)
 		}
-		progress.Set(int64(start), int64(stimulus.clips))
-		clips, err := stimulus.read(start, min(start+stimulus.clipsAtOnce(), stimulus.clips))
-		if err != nil {
-			return nil, err
-		}
-		part, err := m.Respond(in.Hard, clips, o.Session)
-		if err != nil {
-			return nil, fmt.Errorf("stimulus %s: %w", stimulus.path, err)
-		}
-		all.Shape = part.Shape
-		all.Data = append(all.Data, part.Data...)
-	}
-	progress.Set(int64(stimulus.clips), int64(stimulus.clips))
-	all.Shape[0] = stimulus.clips
-	if !stimulus.hasClips {
-		all.Shape = all.Shape[1:]
-	}
-	return all, nil
+		done += responses.Shape[0] * responses.Shape[1]
+		progress.Set(int64(done), int64(total))
+		return add(responses)
+	})
 }

@@ -32,7 +32,7 @@ func predictFile(t *testing.T, first, clips int) *ndarray.Array {
 	}
 	f := newTestFactory(t)
 	f.Settings.Device = "cpu"
-	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Model: lowRes, Stimulus: in, Output: out}
+	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Log: f.Log, Model: lowRes, Stimulus: in, Output: out}
 	if err := runPredict(f.Interrupts, opts); err != nil {
 		t.Fatal(err)
 	}
