@@ -3,11 +3,31 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <torch/headeronly/version.h>
+
+#include <climits>
 
 #include "common.h"
 
 using namespace ort;
+
+namespace {
+
+// Each step, clip or movie needs tensors as large as the one before. glibc gives
+// large pieces back to the system when they are freed, and the system clears each
+// page anew: an eighth of a small model's training step, half of one with 3,000
+// neurons. So freed memory is kept, in one heap for all threads.
+#ifdef __GLIBC__
+[[maybe_unused]] const bool memory_is_kept = [] {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  // Before 2.35 glibc refuses a threshold this large.
+  return mallopt(M_MMAP_THRESHOLD, INT_MAX) == 1 || mallopt(M_MMAP_MAX, 0) == 1;
+}();
+#endif
+
+}  // namespace
 
 // Both are per OS thread in libtorch, so torch.Do sets them on the thread that
 // it has locked.
