@@ -38,10 +38,15 @@ func TestScripts(t *testing.T) {
 }
 
 // scriptParams are what scripts find: $CKPT, the checkpoints that the Python
-// package wrote; $HUB, a hub with one model; and the commands below.
+// package wrote; $HDF5, the files of testdata/make_stimuli.py; $HUB, a hub with one
+// model; and the commands below.
 func scriptParams(t *testing.T) testscript.Params {
 	t.Helper()
 	checkpoints, err := filepath.Abs("../../pkg/models/testdata/checkpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stimuli, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +56,7 @@ func scriptParams(t *testing.T) testscript.Params {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("CKPT", checkpoints)
+			env.Setenv("HDF5", stimuli)
 			env.Setenv("HUB", hub.URL)
 			env.Setenv("OPENRETINA_THREADS", "1")
 			return nil

@@ -27,10 +27,15 @@ type stimulusFile struct {
 	shape    []int
 	hasClips bool
 	log      *slog.Logger
-	prepared bool
+	// mostUnpacked bounds the memory for chunks of an HDF5 file that are kept
+	// unpacked.
+	mostUnpacked int
+	prepared     bool
 
 	clips, channels, frames, height, width int
 }
+
+const mostUnpacked = 128 << 20
 
 // boxReader reads boxes of an array.
 type boxReader interface {
@@ -41,7 +46,7 @@ type boxReader interface {
 // openStimulus opens a stimulus by the user's word for it (an .npy file, an HDF5
 // file, or FILE:DATASET) and checks its rank.
 func openStimulus(word string, log *slog.Logger) (*stimulusFile, error) {
-	f := &stimulusFile{clips: 1, log: log}
+	f := &stimulusFile{clips: 1, log: log, mostUnpacked: mostUnpacked}
 	if err := f.open(word); err != nil {
 		return nil, fmt.Errorf("stimulus: %w", err)
 	}
@@ -197,9 +202,6 @@ func (f *stimulusFile) Read(clips, frames models.Range) (*ndarray.Array, error) 
 	return part, nil
 }
 
-// mostUnpacked bounds the memory for chunks of an HDF5 file that are kept unpacked.
-const mostUnpacked = 128 << 20
-
 // prepare makes a file ready for reading boxes of a shape, and says if it is stored
 // in a way that makes that slow.
 func (f *stimulusFile) prepare(box []int) error {
@@ -208,7 +210,7 @@ func (f *stimulusFile) prepare(box []int) error {
 		return nil
 	}
 	f.prepared = true
-	times, err := array.KeepChunks(box, mostUnpacked)
+	times, err := array.KeepChunks(box, f.mostUnpacked)
 	if times > 3 {
 		f.log.Warn(fmt.Sprintf("stimulus %s is stored in chunks of many frames, each of which is read %d times; "+
 			"chunks of few whole frames are faster (h5repack --layout)", f.name, times))
