@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// ahead is how many finished batches wait for the one in use to be done.
-const ahead = 2
+// buffers is how many batches a loader has: one in use, and the next one.
+const buffers = 2
 
 // Batch is some clips of one session.
 type Batch struct {
@@ -33,6 +33,8 @@ type Loader struct {
 	epoch, done int
 	before      marks  // the generators before the epoch under way was drawn
 	steps       []step // the epoch under way; nil until its first batch is asked for
+
+	free chan *Batch // all of the loader's batches, when no loop runs
 }
 
 // State is a place in a loader's endless sequence of batches, for a file.
@@ -52,7 +54,14 @@ type State struct {
 // newLoader makes a loader over one split of each session.
 func newLoader(sessions []*Session, splits []*Split, plan planner, perEpoch int) (*Loader, error) {
 	before, err := plan.mark()
-	return &Loader{sessions: sessions, splits: splits, plan: plan, perEpoch: perEpoch, before: before}, err
+	l := &Loader{
+		sessions: sessions, splits: splits, plan: plan, perEpoch: perEpoch, before: before,
+		free: make(chan *Batch, buffers),
+	}
+	for range buffers {
+		l.free <- &Batch{}
+	}
+	return l, err
 }
 
 // Batches is the number of batches of an epoch.
@@ -69,21 +78,21 @@ func (l *Loader) Epoch(ctx context.Context) iter.Seq2[*Batch, error] {
 			l.steps = l.plan.epoch()
 		}
 		stopped, stop := context.WithCancel(ctx)
-		batches, free := make(chan *Batch, ahead-1), make(chan *Batch, ahead+1)
+		batches := make(chan *Batch)
 		var background sync.WaitGroup
 		left := l.steps[l.done:]
-		background.Go(func() { l.prepare(stopped, left, batches, free) })
+		background.Go(func() { l.prepare(stopped, left, batches) })
 		defer background.Wait()
 		defer stop()
 		for b := range batches {
 			if ctx.Err() != nil {
+				l.free <- b
 				break
 			}
 			l.done++
-			if !yield(b, nil) {
+			if !l.lend(b, yield) {
 				return
 			}
-			free <- b
 		}
 		if ctx.Err() != nil {
 			yield(nil, fmt.Errorf("loading batches: %w", context.Cause(ctx)))
@@ -93,6 +102,12 @@ func (l *Loader) Epoch(ctx context.Context) iter.Seq2[*Batch, error] {
 			yield(nil, err)
 		}
 	}
+}
+
+// lend gives a batch to the body of a loop and takes it back, however that ends.
+func (l *Loader) lend(b *Batch, yield func(*Batch, error) bool) (more bool) {
+	defer func() { l.free <- b }()
+	return yield(b, nil)
 }
 
 // SkipRest ends the epoch under way without giving the batches that are left of
@@ -112,19 +127,20 @@ func (l *Loader) finish() (err error) {
 }
 
 // prepare makes batches until the steps are done or ctx is.
-func (l *Loader) prepare(ctx context.Context, steps []step, batches chan<- *Batch, free <-chan *Batch) {
+func (l *Loader) prepare(ctx context.Context, steps []step, batches chan<- *Batch) {
 	defer close(batches)
 	for _, s := range steps {
 		var b *Batch
 		select {
-		case b = <-free:
-		default:
-			b = &Batch{}
+		case b = <-l.free:
+		case <-ctx.Done():
+			return
 		}
 		l.fill(b, s)
 		select {
 		case batches <- b:
 		case <-ctx.Done():
+			l.free <- b
 			return
 		}
 	}
