@@ -22,8 +22,8 @@ type batch struct {
 	rows      [][]float32 // objective before each step, and after the last
 }
 
-// begin makes the clips; they live in root.
-func (b *batch) begin(root *torch.Scope, first int) {
+// begin makes the clips and works out the readouts; both live in root.
+func (b *batch) begin(root *torch.Scope, first int) error {
 	shape := toInt64(b.model.StimulusShape(b.settings.Frames))
 	for i := range b.targets {
 		clip := root.FromFloat32(b.starts.of(first+i), shape...)
@@ -38,6 +38,7 @@ func (b *batch) begin(root *torch.Scope, first int) {
 	b.rows = make([][]float32, len(b.targets))
 	b.optimizer = b.settings.Optimizer(root, b.clips)
 	b.objective = objective{model: b.model, reducer: b.settings.Reducer, result: b.result}
+	return b.objective.choose(root, b.targets)
 }
 
 // optimize makes steps until all clips have ended. When the run is interrupted

@@ -15,20 +15,53 @@ var errNoResponse = errors.New("the model gives no response to a stimulus this s
 // objective computes what stimuli are optimised for: each clip's own neurons,
 // their mean, the mean of that over the reducer's window.
 type objective struct {
-	model   *models.CoreReadout
-	reducer Reducer
-	result  *Result // gets the window and warnings
+	model    *models.CoreReadout
+	reducer  Reducer
+	result   *Result // gets the window and warnings
+	readouts map[string]*chosenReadout
+}
+
+// chosenReadout is a session's readout of the neurons that are asked for.
+type chosenReadout struct {
+	*models.LinearReadout
+	place map[int]int64 // in it, of the session's neurons
+}
+
+// choose works out the readouts of all neurons of the targets; they live in root.
+func (o *objective) choose(root *torch.Scope, targets []Neurons) error {
+	o.readouts = map[string]*chosenReadout{}
+	for _, session := range sessionsOf(targets) {
+		readout, err := o.model.Readout(session)
+		if err != nil {
+			return err
+		}
+		chosen := &chosenReadout{place: map[int]int64{}}
+		var neurons []int64
+		for _, n := range slices.Concat(targets...) {
+			if _, known := chosen.place[n.Index]; n.Session == session && !known {
+				chosen.place[n.Index] = int64(len(neurons))
+				neurons = append(neurons, int64(n.Index))
+			}
+		}
+		chosen.LinearReadout = readout.Linear(root, neurons)
+		o.readouts[session] = chosen
+	}
+	return root.Err()
 }
 
 // values gives the objective (batch) of clips (batch, channels, time, height,
 // width), clip i for targets[i]. The core runs once, readouts only for the clips
 // that need their session.
 func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (*torch.Tensor, error) {
-	traces, err := o.traces(s, o.model.Core.Forward(s, x), targets)
-	if err != nil {
+	features := o.model.Core.Forward(s, x)
+	if s.Dim(features, 2) == 0 && s.Err() == nil {
+		return nil, errNoResponse
+	}
+	traces := o.traces(s, features, targets)
+	frames := s.Dim(traces, 1)
+	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	frames := s.Dim(traces, 1)
 	start, length, warning, err := o.reducer.Window(frames)
 	if err != nil {
 		return nil, err
@@ -39,69 +72,55 @@ func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (
 }
 
 // traces are the mean responses (batch, time) of each clip's neurons.
-func (o *objective) traces(s *torch.Scope, features *torch.Tensor, targets []Neurons) (*torch.Tensor, error) {
-	rows, at, err := o.responses(s, features, targets)
-	if err != nil {
-		return nil, err
-	}
-	var index []int64
-	single := true
-	for clip, target := range targets {
-		single = single && len(target) == 1
-		for _, n := range target {
-			index = append(index, at(clip, n))
-		}
-	}
-	rows = s.IndexSelect(rows, 0, index)
-	if single {
-		return rows, s.Err()
-	}
-	means := make([]*torch.Tensor, len(targets))
-	first := int64(0)
-	for clip, target := range targets {
-		size := int64(len(target))
-		means[clip] = s.Mean(s.Narrow(rows, 0, first, size), 0)
-		first += size
-	}
-	return s.Stack(0, means...), s.Err()
-}
-
-// responses are rows of responses over time, those of the sessions one below the
-// other; at gives the row of a clip's neuron.
-func (o *objective) responses(s *torch.Scope, features *torch.Tensor, targets []Neurons) (rows *torch.Tensor, at func(clip int, n Neuron) int64, err error) {
-	type block struct {
-		first, neurons int64
-		clips          []int64 // in ascending order
-	}
-	blocks := map[string]*block{}
+func (o *objective) traces(s *torch.Scope, features *torch.Tensor, targets []Neurons) *torch.Tensor {
 	var parts []*torch.Tensor
+	rows := make([][]int64, len(targets)) // of parts, of each clip's neurons
 	total := int64(0)
 	for _, session := range sessionsOf(targets) {
-		readout, err := o.model.Readout(session)
-		if err != nil {
-			return nil, nil, err
+		readout := o.readouts[session]
+		var clips, neurons, own []int64
+		for clip, target := range targets {
+			for _, n := range target {
+				if n.Session != session {
+					continue
+				}
+				if len(own) == 0 || own[len(own)-1] != int64(clip) {
+					own = append(own, int64(clip))
+				}
+				clips, neurons = append(clips, int64(len(own)-1)), append(neurons, readout.place[n.Index])
+				rows[clip] = append(rows[clip], total)
+				total++
+			}
 		}
-		b := &block{first: total, neurons: int64(readout.NumNeurons()), clips: clipsOf(targets, session)}
-		blocks[session] = b
-		own := features
-		if len(b.clips) < len(targets) {
-			own = s.IndexSelect(features, 0, b.clips)
+		of := features
+		if len(own) < len(targets) {
+			of = s.IndexSelect(features, 0, own)
 		}
-		response := readout.Forward(s, own) // (clips, time, neurons)
-		frames := s.Dim(response, 1)
-		if s.Err() == nil && frames == 0 {
-			return nil, nil, errNoResponse
-		}
-		size := int64(len(b.clips)) * b.neurons
-		parts = append(parts, s.Reshape(s.Permute(response, 0, 2, 1), size, frames))
-		total += size
+		parts = append(parts, readout.Pairs(s, of, clips, neurons))
 	}
-	at = func(clip int, n Neuron) int64 {
-		b := blocks[n.Session]
-		place, _ := slices.BinarySearch(b.clips, int64(clip))
-		return b.first + int64(place)*b.neurons + int64(n.Index)
+	return means(s, parts, rows)
+}
+
+// means are those of the named rows of all parts together, (sets of rows, time).
+func means(s *torch.Scope, parts []*torch.Tensor, rows [][]int64) *torch.Tensor {
+	all := parts[0]
+	if len(parts) > 1 {
+		all = s.Cat(0, parts...)
 	}
-	return s.Cat(0, parts...), at, s.Err()
+	single := !slices.ContainsFunc(rows, func(r []int64) bool { return len(r) != 1 })
+	if index := slices.Concat(rows...); !slices.IsSorted(index) {
+		all = s.IndexSelect(all, 0, index)
+	}
+	if single {
+		return all
+	}
+	list := make([]*torch.Tensor, len(rows))
+	first := int64(0)
+	for i, r := range rows {
+		list[i] = s.Mean(s.Narrow(all, 0, first, int64(len(r))), 0)
+		first += int64(len(r))
+	}
+	return s.Stack(0, list...)
 }
 
 // sessionsOf are the sessions of all neurons, sorted.
@@ -114,15 +133,4 @@ func sessionsOf(targets []Neurons) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// clipsOf are the clips with a neuron of the session.
-func clipsOf(targets []Neurons, session string) []int64 {
-	var clips []int64
-	for i, target := range targets {
-		if slices.ContainsFunc(target, func(n Neuron) bool { return n.Session == session }) {
-			clips = append(clips, int64(i))
-		}
-	}
-	return clips
 }

@@ -45,7 +45,9 @@ func (r *run) interrupted(finished, unfinished, total int) error {
 func (r *run) batch(first int, targets []Neurons) (*batch, error) {
 	b := &batch{run: r, targets: targets}
 	err := torch.DoOn(r.Hard, r.model.Device(), torch.Probe, func(s *torch.Scope) error {
-		b.begin(s, first)
+		if err := b.begin(s, first); err != nil {
+			return err
+		}
 		if err := b.optimize(s); err != nil {
 			return err
 		}

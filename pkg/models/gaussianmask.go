@@ -96,13 +96,39 @@ func (r *gaussianMask) NumNeurons() int { return r.neurons }
 // Forward is softplus(scale · Σ_c f_c Σ_xy mask · x + bias).
 func (r *gaussianMask) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	defer s.Enter(r.path)()
-	y := s.Einsum("ncthw,dhw->nctd", x, r.masks(s))
+	return r.Linear(s, nil).Forward(s, x)
+}
+
+// Linear weighs by scale · f · mask.
+func (r *gaussianMask) Linear(s *torch.Scope, neurons []int64) *LinearReadout {
+	defer s.Enter(r.path)()
 	if r.Positive {
 		zero := 0.0
 		s.ClampInPlace(r.features, &zero, nil)
 	}
-	y = s.Sum(s.Mul(y, r.features), 1)
-	return s.Softplus(s.Add(s.Mul(y, r.scale), r.bias))
+	chosen := r
+	if neurons != nil {
+		chosen = r.only(s, neurons)
+	}
+	return chosen.linear(s)
+}
+
+// only is the readout of some neurons.
+func (r *gaussianMask) only(s *torch.Scope, neurons []int64) *gaussianMask {
+	some := *r
+	some.neurons = len(neurons)
+	some.mean, some.logVar = s.IndexSelect(r.mean, 0, neurons), s.IndexSelect(r.logVar, 0, neurons)
+	some.features = s.IndexSelect(r.features, 3, neurons)
+	some.scale, some.bias = s.IndexSelect(r.scale, 0, neurons), s.IndexSelect(r.bias, 0, neurons)
+	some.grid = s.IndexSelect(r.grid, 0, neurons)
+	return &some
+}
+
+func (r *gaussianMask) linear(s *torch.Scope) *LinearReadout {
+	n, channels := int64(r.neurons), s.Dim(r.features, 1)
+	features := s.Permute(s.Mul(s.Reshape(r.features, channels, n), r.scale), 1, 0)
+	weights := s.Mul(s.Reshape(features, n, channels, 1), s.Reshape(r.masks(s), n, 1, -1))
+	return &LinearReadout{weights: s.Reshape(weights, n, -1), bias: r.bias, nonlinearity: (*torch.Scope).Softplus}
 }
 
 // masks are the Gaussians (neurons, height, width), each normalised to sum 1.

@@ -1,0 +1,56 @@
+package models
+
+import (
+	"slices"
+
+	"github.com/open-retina/openretina-go/pkg/torch"
+)
+
+// LinearReadout is what a readout comes down to when masks and scales have been
+// multiplied out: each neuron weighs every channel and position of the features, adds
+// its bias, and a nonlinearity follows. Responses are one matrix product.
+type LinearReadout struct {
+	weights      *torch.Tensor // (neurons, channels · height · width)
+	bias         *torch.Tensor // (neurons)
+	nonlinearity func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+}
+
+// Forward gives responses (batch, time, neurons) to features (batch, channels, time,
+// height, width).
+func (r *LinearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+	batch, time := s.Dim(features, 0), s.Dim(features, 2)
+	rows := s.Reshape(perFrame(s, features), batch*time, s.Dim(r.weights, 1))
+	y := s.Add(s.MatMul(rows, s.Permute(r.weights, 1, 0)), r.bias)
+	return s.Reshape(r.nonlinearity(s, y), batch, time, s.Dim(r.bias, 0))
+}
+
+// Pairs gives responses (pairs, time): of neuron neurons[k] to clip clips[k]. Where
+// each clip has one neuron, nothing else is computed.
+func (r *LinearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor {
+	batch, time := s.Dim(features, 0), s.Dim(features, 2)
+	if int64(len(clips)) == batch && ascending(clips) {
+		weights := s.Reshape(s.IndexSelect(r.weights, 0, neurons), batch, -1, 1)
+		y := s.Reshape(s.MatMul(perFrame(s, features), weights), batch, time)
+		bias := s.Reshape(s.IndexSelect(r.bias, 0, neurons), batch, 1)
+		return r.nonlinearity(s, s.Add(y, bias))
+	}
+	count := s.Dim(r.bias, 0)
+	all := s.Reshape(s.Permute(r.Forward(s, features), 0, 2, 1), batch*count, time)
+	index := make([]int64, len(clips))
+	for k := range clips {
+		index[k] = clips[k]*count + neurons[k]
+	}
+	return s.IndexSelect(all, 0, index)
+}
+
+// ascending says whether no clip comes twice in a list that is in order.
+func ascending(clips []int64) bool {
+	return slices.IsSorted(clips) && len(slices.Compact(slices.Clone(clips))) == len(clips)
+}
+
+// perFrame puts all features of a frame side by side: (batch, time, channels · height
+// · width).
+func perFrame(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+	all := s.Dim(features, 1) * s.Dim(features, 3) * s.Dim(features, 4)
+	return s.Reshape(s.Permute(features, 0, 2, 1, 3, 4), s.Dim(features, 0), s.Dim(features, 2), all)
+}
