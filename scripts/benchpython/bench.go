@@ -45,7 +45,7 @@ const (
 	// enough is how long the pairs of a case may take together where their number is
 	// not given, within leastPairs and mostPairs.
 	enough                = 6 * time.Second
-	leastPairs, mostPairs = 3, 15
+	leastPairs, mostPairs = 3, 40
 )
 
 // side is one of the two that are compared.

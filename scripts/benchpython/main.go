@@ -51,6 +51,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	defer b.remove()
 	rows, failed := b.all(ctx, o)
+	if len(rows) == 0 {
+		return failed
+	}
 	if err := writeJSON(o.output, rows); err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func parseFlags(args []string, log io.Writer) (o options, err error) {
 	flags.SetOutput(log)
 	cases := flags.String("cases", defaultCases, "names of `cases`: forward_BxT, train_step_BxT, mei_N, predict_process, each also with _HxW")
 	threads := flags.String("threads", "1 2", "`numbers` of threads")
-	flags.IntVar(&o.pairs, "pairs", 0, "`number` of pairs of calls; 0: as many as take some seconds, 3 to 15")
+	flags.IntVar(&o.pairs, "pairs", 0, "`number` of pairs of calls; 0: as many as take some seconds, 3 to 40")
 	flags.StringVar(&o.python, "python", os.Getenv("OPENRETINA_PYTHON"), "`interpreter` that has the Python package")
 	flags.StringVar(&o.output, "output", outputName(os.Getenv), "the `file` for the figures")
 	if err := flags.Parse(args); err != nil {

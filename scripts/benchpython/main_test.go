@@ -71,7 +71,7 @@ func TestCallsAlternate(t *testing.T) {
 }
 
 func TestNumberOfPairs(t *testing.T) {
-	for one, want := range map[time.Duration]int{time.Millisecond: 15, 940 * time.Millisecond: 6, time.Minute: 3} {
+	for one, want := range map[time.Duration]int{time.Millisecond: 40, 940 * time.Millisecond: 6, time.Minute: 3} {
 		if got := (&bench{}).pairsFor(one); got != want {
 			t.Errorf("%v: %d pairs", one, got)
 		}

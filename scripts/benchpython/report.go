@@ -77,9 +77,6 @@ const megabyte = 1e6
 
 // writeJSON writes the rows as a list.
 func writeJSON(path string, rows []row) error {
-	if rows == nil {
-		rows = []row{}
-	}
 	return fileio.WriteFile(path, func(w io.Writer) error {
 		out := json.NewEncoder(w)
 		out.SetIndent("", "  ")

@@ -33,7 +33,7 @@ func TestRatioIsThatOfPairs(t *testing.T) {
 
 func TestWritesJSON(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "figures.json")
-	for _, rows := range [][]row{nil, {{Case: "mei_1", Threads: 2}, {Case: "mei_2"}}} {
+	for _, rows := range [][]row{{}, {{Case: "mei_1", Threads: 2}, {Case: "mei_2"}}} {
 		if err := writeJSON(path, rows); err != nil {
 			t.Fatal(err)
 		}
