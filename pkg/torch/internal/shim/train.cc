@@ -1,6 +1,10 @@
 // Gradients and the updates of parameters that use them. The updates are
 // libtorch's fused ones: a few kernels for all parameters, and on a GPU nothing
 // that waits for it.
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "common.h"
@@ -71,6 +75,33 @@ ORT_API ort_error *ort_add_in_place(ort_tensor x, double value) {
   });
 }
 
+namespace {
+
+bool plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
+
+// The clipping in plain loops: dozens of operations on a few numbers each would take
+// longer than all of the update.
+at::Tensor clip_plain(const std::vector<at::Tensor> &grads, double max_norm) {
+  double squares = 0;
+  for (const auto &grad : grads) {
+    const float *g = grad.data_ptr<float>();
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < grad.numel(); i++) sum += static_cast<double>(g[i]) * g[i];
+    squares += sum;
+  }
+  const double norm = std::sqrt(squares), coefficient = max_norm / (norm + 1e-6);
+  if (!(coefficient >= 1)) {
+    for (const auto &grad : grads) {
+      float *g = grad.data_ptr<float>();
+      for (int64_t i = 0; i < grad.numel(); i++) g[i] *= static_cast<float>(coefficient);
+    }
+  }
+  return at::full({}, norm, grads[0].options());
+}
+
+}  // namespace
+
 // torch.nn.utils.clip_grad_norm_ with the 2-norm over all gradients.
 ORT_API ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double max_norm, ort_tensor *norm) {
   return produce(0, norm, [&] {
@@ -80,6 +111,7 @@ ORT_API ort_error *ort_clip_grad_norm(const ort_tensor *params, int n, double ma
       if (grad.defined()) grads.push_back(grad);
     }
     if (grads.empty()) return n > 0 ? at::zeros({}, tensor(params[0]).options()) : at::zeros({});
+    if (std::all_of(grads.begin(), grads.end(), plain)) return clip_plain(grads, max_norm);
     const auto total = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2)), 2);
     at::_foreach_mul_(grads, at::clamp_max(max_norm / (total + 1e-6), 1.0));
     return total;
@@ -130,6 +162,23 @@ class Updated {
   }
 };
 
+// The fused updates start all threads for each parameter, however small. Where the
+// other threads are busy elsewhere, waiting for them takes a thousand times longer
+// than the update: so it is left to one, unless the parameters are large.
+class FewThreads {
+ public:
+  explicit FewThreads(const std::vector<at::Tensor> &params) : before_(omp_get_max_threads()) {
+    int64_t values = 0;
+    for (const auto &p : params) values += p.numel();
+    if (values < static_cast<int64_t>(params.size()) << 18) omp_set_num_threads(1);
+  }
+  ~FewThreads() { omp_set_num_threads(before_); }
+  FewThreads(const FewThreads &) = delete;
+
+ private:
+  const int before_;
+};
+
 // What the fused updates read the number of a step from: parameters that were
 // updated equally often share a tensor.
 std::vector<at::Tensor> counters(const double *steps, int n, const at::Tensor &like) {
@@ -155,6 +204,7 @@ ORT_API ort_error *ort_adam_step(const ort_tensor *params, const ort_tensor *exp
     const Updated u(params, n);
     const auto m = u.state(exp_avg), v = u.state(exp_avg_sq);
     const auto largest = o->amsgrad ? u.state(max_exp_avg_sq) : std::vector<at::Tensor>();
+    const FewThreads threads(u.params);
     const auto update = o->decoupled ? &at::_ops::_fused_adamw_::call : &at::_ops::_fused_adam_::call;
     update(u.params, u.grads, m, v, largest, counters(steps, n, u.params[0]), o->lr, o->beta1, o->beta2,
            o->weight_decay, o->eps, o->amsgrad != 0, o->maximize != 0, {}, u.not_finite(guards, guard_count));
@@ -169,6 +219,7 @@ ORT_API ort_error *ort_sgd_step(const ort_tensor *params, const ort_tensor *mome
     const Updated u(params, n);
     const auto buffers = o->momentum != 0 ? u.state(momentum_buffer) : std::vector<at::Tensor>();
     const auto stop = u.not_finite(guards, guard_count);
+    const FewThreads threads(u.params);
     for (const bool start : {false, true}) {  // a buffer's first value is the gradient
       std::vector<at::Tensor> p, g, b;
       for (int i = 0; i < n; i++) {
