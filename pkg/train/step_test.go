@@ -289,6 +289,27 @@ func TestWhatIsNotFiniteLeavesTheParameters(t *testing.T) {
 	}
 }
 
+// TestStepsAreTheSameFromRunToRun compares bits, on two threads.
+func TestStepsAreTheSameFromRunToRun(t *testing.T) {
+	defer torch.SetThreads(torch.Threads())
+	torch.SetThreads(2)
+	var first [][]float32
+	for range 3 {
+		st, b := lowResStepper(t), noiseBatch(3, 50, 300)
+		for range 3 {
+			if _, err := st.Step(t.Context(), b, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first == nil {
+			first = parameterValues(t, st)
+		}
+		if !slices.EqualFunc(first, parameterValues(t, st), slices.Equal) {
+			t.Error("the parameters differ")
+		}
+	}
+}
+
 // parameterValues are all parameters, the readouts' features cut off at zero as
 // each forward pass does.
 func parameterValues(t *testing.T, st *Stepper) (values [][]float32) {
