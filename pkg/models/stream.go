@@ -33,8 +33,6 @@ type FrameSource interface {
 // one, which follow each other in C order; all of them together are the responses
 // to the whole stimulus, of shape (clips, ResponseFrames, neurons). The memory it
 // takes does not depend on the stimulus' length, unless the core sees all of it.
-// Source is read from another goroutine, while emit runs too, and no longer once
-// RespondStream has returned.
 func (m *CoreReadout) RespondStream(
 	ctx context.Context, source FrameSource, session string, emit func(responses *ndarray.Array) error,
 ) error {
@@ -53,26 +51,26 @@ func (m *CoreReadout) RespondStream(
 func (m *CoreReadout) respondCut(
 	ctx context.Context, source FrameSource, session string, c cutting, emit func(*ndarray.Array) error,
 ) error {
-	reading, stop := context.WithCancel(ctx)
-	parts := readAhead(reading, source, c)
-	defer func() {
-		stop()
-		for range parts { //nolint:revive // wait for the reader's end
-		}
-	}()
-	for part := range parts {
-		if part.err != nil {
-			return part.err
-		}
-		responses, err := m.Respond(ctx, part.stimulus, session)
-		if err != nil {
-			return err
-		}
-		if err := emit(part.own(responses)); err != nil {
-			return err
+	// A library in C that reads a file leaves memory behind in every thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
+		clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
+		for _, piece := range c.stretches {
+			stimulus, err := source.Read(clips, piece.frames)
+			if err != nil {
+				return err
+			}
+			responses, err := m.Respond(ctx, stimulus, session)
+			if err != nil {
+				return err
+			}
+			if err := emit(piece.own(responses)); err != nil {
+				return err
+			}
 		}
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 // ResponseFrames is how many frames the responses to a clip have.
@@ -163,39 +161,4 @@ func (m *CoreReadout) memory(channels, frames, neurons int) int64 {
 		bytes += float32s * features[1] * int64(neurons) * (2*features[0] + 4)
 	}
 	return max(1, bytes)
-}
-
-// part is a piece of a stimulus, read.
-type part struct {
-	stretch
-	stimulus *ndarray.Array
-	err      error
-}
-
-// readAhead reads the parts of a stimulus, each while the one before it is worked
-// on. It ends after the last one, an error, or when ctx is done.
-func readAhead(ctx context.Context, source FrameSource, c cutting) <-chan part {
-	parts := make(chan part)
-	go func() {
-		defer close(parts)
-		// A library in C that reads a file leaves memory behind in every thread.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
-			clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
-			for _, s := range c.stretches {
-				p := part{stretch: s}
-				p.stimulus, p.err = source.Read(clips, s.frames)
-				select {
-				case parts <- p:
-				case <-ctx.Done():
-					return
-				}
-				if p.err != nil {
-					return
-				}
-			}
-		}
-	}()
-	return parts
 }
