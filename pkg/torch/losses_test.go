@@ -114,6 +114,16 @@ func TestLossesAreTheSameOnAnyNumberOfThreads(t *testing.T) {
 	})
 }
 
+func TestPoissonLossBeyondFloat32IsInfinite(t *testing.T) {
+	do(t, Inference, func(s *Scope) error {
+		loss, err := s.Item(s.PoissonLoss(s.Full(3e38, 1, 2, 3), s.Zeros(1, 2, 3), 0))
+		if !math.IsInf(loss, 1) {
+			t.Errorf("loss is %v", loss)
+		}
+		return err
+	})
+}
+
 func TestLossesRefuseShapesThatDoNotFit(t *testing.T) {
 	for name, f := range map[string]func(s *Scope, a, b *Tensor) *Tensor{
 		"poisson loss": func(s *Scope, a, b *Tensor) *Tensor { return s.PoissonLoss(a, b, 0) },

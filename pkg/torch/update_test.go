@@ -49,6 +49,11 @@ func TestClipGradNormOfWhatIsNoNumber(t *testing.T) {
 		if norm, err := s.Item(s.ClipGradNorm([]*Tensor{p}, 1)); !math.IsNaN(norm) || err != nil {
 			t.Errorf("norm is %v, %v", norm, err)
 		}
+		s.ClearGrad(p)
+		s.BackwardWith(p, s.Full(3e38, 4))
+		if norm, err := s.Item(s.ClipGradNorm([]*Tensor{p}, 1)); !math.IsInf(norm, 1) || err != nil {
+			t.Errorf("norm beyond float32 is %v, %v", norm, err)
+		}
 		return s.Err()
 	})
 }

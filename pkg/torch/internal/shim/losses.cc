@@ -89,10 +89,9 @@ class PoissonLoss : public torch::autograd::Function<PoissonLoss> {
                             const at::Tensor &target, double bias) {
     context->save_for_backward({output, target});
     context->saved_data["bias"] = bias;
-    double sum = 0;
-    AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "poisson_loss",
-                               [&] { sum = poisson_sum<scalar_t>(output, target, bias); });
-    return at::full({}, sum, output.options());
+    return AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "poisson_loss", [&] {
+      return at::full({}, static_cast<scalar_t>(poisson_sum<scalar_t>(output, target, bias)), output.options());
+    });
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,

@@ -97,7 +97,7 @@ at::Tensor clip_plain(const std::vector<at::Tensor> &grads, double max_norm) {
       for (int64_t i = 0; i < grad.numel(); i++) g[i] *= static_cast<float>(coefficient);
     }
   }
-  return at::full({}, norm, grads[0].options());
+  return at::full({}, static_cast<float>(norm), grads[0].options());  // infinite where a float cannot hold it
 }
 
 }  // namespace
