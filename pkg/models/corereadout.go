@@ -348,6 +348,7 @@ func (m *CoreReadout) Forward(s *torch.Scope, stimulus *torch.Tensor, session st
 	for i, r := range chosen {
 		responses[i] = r.Forward(s, features)
 	}
+	s.Free(features) // the readouts keep what their gradients need
 	if len(responses) == 1 {
 		return responses[0]
 	}

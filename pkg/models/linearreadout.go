@@ -18,10 +18,10 @@ type LinearReadout struct {
 // Forward gives responses (batch, time, neurons) to features (batch, channels, time,
 // height, width).
 func (r *LinearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
-	batch, time := s.Dim(features, 0), s.Dim(features, 2)
-	rows := s.Reshape(perFrame(s, features), batch*time, s.Dim(r.weights, 1))
+	rows := perFrame(s, features)
 	y := s.Add(s.MatMul(rows, s.Permute(r.weights, 1, 0)), r.bias)
-	return s.Reshape(r.nonlinearity(s, y), batch, time, s.Dim(r.bias, 0))
+	s.Free(rows) // as large as the features
+	return r.nonlinearity(s, y)
 }
 
 // Pairs gives responses (pairs, time): of neuron neurons[k] to clip clips[k]. Where
@@ -30,7 +30,9 @@ func (r *LinearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neu
 	batch, time := s.Dim(features, 0), s.Dim(features, 2)
 	if int64(len(clips)) == batch && ascending(clips) {
 		weights := s.Reshape(s.IndexSelect(r.weights, 0, neurons), batch, -1, 1)
-		y := s.Reshape(s.MatMul(perFrame(s, features), weights), batch, time)
+		rows := perFrame(s, features)
+		y := s.Reshape(s.MatMul(rows, weights), batch, time)
+		s.Free(rows)
 		bias := s.Reshape(s.IndexSelect(r.bias, 0, neurons), batch, 1)
 		return r.nonlinearity(s, s.Add(y, bias))
 	}

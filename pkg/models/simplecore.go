@@ -101,6 +101,7 @@ type coreLayer struct {
 	bias                    *torch.Tensor
 	dropout                 float64
 	pool                    bool
+	last                    bool
 }
 
 func simpleCoreFromConfig(n *config.Node, d CoreDeps) (Core, error) {
@@ -159,17 +160,23 @@ func (c *SimpleCoreConfig) newLayer(p nn.Path, i int) (*coreLayer, error) {
 		bias:    p.Sub("bias").Param("bias", nn.Zeros, 1, out, 1, 1, 1),
 		dropout: c.DropoutRate,
 		pool:    c.MaxPoolEveryNLayers != nil && i%*c.MaxPoolEveryNLayers == 0,
+		last:    i == len(c.TemporalKernelSizes)-1,
 	}, nil
 }
 
 // Forward gives features (batch, channels, time, height, width).
 func (c *simpleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	stimulus := x
 	x = c.squashColors(s, x)
 	if c.DownsampleKernelSize != nil {
 		x = s.AvgPool3D(x, *c.DownsampleKernelSize)
 	}
 	for _, l := range c.layers {
-		x = l.forward(s, x)
+		in := x
+		x = l.forward(s, in)
+		if in != stimulus {
+			s.Free(in) // the layer keeps what its gradient needs
+		}
 	}
 	return s.From(x, 2, c.CutFirstNFrames)
 }
@@ -217,6 +224,7 @@ func (l *coreLayer) activate(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 			Spatial: conv.spatial, Temporal: conv.temporalKernel(s), Padding: conv.padding.Size, Same: conv.padding.Same,
 			NormWeight: l.normWeight, NormBias: l.normBias, RunningMean: l.runningMean, RunningVar: l.runningVar,
 			Momentum: normMomentum, Eps: normEps, Shift: l.bias,
+			FramesFirst: l.last,
 		})
 	}
 	y := s.BatchNorm(l.conv.Forward(s, x), l.normWeight, l.normBias, l.runningMean, l.runningVar, normMomentum, normEps)

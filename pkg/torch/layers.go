@@ -62,6 +62,9 @@ type SeparableLayer struct {
 	NormWeight, NormBias, RunningMean, RunningVar *Tensor
 	Momentum, Eps                                 float64
 	Shift                                         *Tensor // (1, out channels, 1, 1, 1)
+	// FramesFirst keeps all features of a frame together in memory, as a readout wants
+	// them; the result's shape is the same.
+	FramesFirst bool
 }
 
 // SeparableLayer computes a layer of the core in one pass over memory: on the CPU
@@ -78,7 +81,7 @@ func (s *Scope) SeparableLayer(x *Tensor, l SeparableLayer) *Tensor {
 		return libtorch.SeparableLayer(grad, x.handle, l.Spatial.handle, l.Temporal.handle, sizes, libtorch.BatchNormShift{
 			Weight: l.NormWeight.handle, Bias: l.NormBias.handle, Mean: l.RunningMean.handle, Variance: l.RunningVar.handle,
 			Shift: l.Shift.handle, Training: s.Training(), Momentum: l.Momentum, Eps: l.Eps,
-		})
+		}, l.FramesFirst)
 	}, operands...)
 }
 

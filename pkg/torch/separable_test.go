@@ -134,6 +134,7 @@ func (n *normCase) layer(c separableCase, spatial, temporal *Tensor) SeparableLa
 	return SeparableLayer{
 		Spatial: spatial, Temporal: temporal, Padding: c.padding, Same: c.same, NormWeight: n.weight, NormBias: n.bias,
 		RunningMean: n.mean, RunningVar: n.variance, Momentum: 0.1, Eps: 1e-5, Shift: n.shift,
+		FramesFirst: c.out%2 == 1,
 	}
 }
 

@@ -276,14 +276,14 @@ type BatchNormShift struct {
 }
 
 // SeparableLayer is ELU of the bias and the BatchNorm of SeparableConv3D; padding nil
-// is "same".
-func SeparableLayer(grad bool, x, spatial, temporal Handle, padding *[3]int64, n BatchNormShift) (Handle, *Error) {
+// is "same". framesFirst lays the result out as (batch, time, channels, height, width).
+func SeparableLayer(grad bool, x, spatial, temporal Handle, padding *[3]int64, n BatchNormShift, framesFirst bool) (Handle, *Error) {
 	var t C.ort_tensor
 	norm := C.ort_norm{
 		weight: in(n.Weight), bias: in(n.Bias), running_mean: in(n.Mean), running_var: in(n.Variance),
 		shift: in(n.Shift), training: cbool(n.Training), momentum: C.double(n.Momentum), eps: C.double(n.Eps),
 	}
-	e := C.ort_separable_layer(flags(grad), in(x), in(spatial), in(temporal), three(padding), &norm, &t)
+	e := C.ort_separable_layer(flags(grad), in(x), in(spatial), in(temporal), three(padding), &norm, cbool(framesFirst), &t)
 	return out(t, e)
 }
 

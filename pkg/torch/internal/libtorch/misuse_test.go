@@ -108,7 +108,7 @@ func separableLayer(r *random) (Handle, *Error) {
 		n.Weight, n.Bias, n.Mean = r.newTensor(out), r.newTensor(out), r.newTensor(out)
 		n.Variance, n.Shift = r.newTensor(out), r.newTensor(1, out, 1, 1, 1)
 	}
-	return SeparableLayer(r.bool(), x, spatial, temporal, r.padding(), n)
+	return SeparableLayer(r.bool(), x, spatial, temporal, r.padding(), n, r.bool())
 }
 
 // separable are the operands of a separable convolution, of shapes that fit now and

@@ -82,14 +82,16 @@ ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spatial, ort
                                 const int64_t *padding, ort_tensor *out);
 /* A layer of the core: ELU(BatchNorm(separable_conv3d(x)) + shift), as one operation
  * where that is possible. All have one entry for each output channel; shift has the
- * shape (1, out, 1, 1, 1). Training updates running_mean and running_var in place. */
+ * shape (1, out, 1, 1, 1). Training updates running_mean and running_var in place.
+ * frames_first asks for a result whose memory is laid out as (batch, time, out,
+ * height, width). */
 typedef struct {
   ort_tensor weight, bias, running_mean, running_var, shift;
   int training;
   double momentum, eps;
 } ort_norm;
 ort_error *ort_separable_layer(int flags, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
-                               const int64_t *padding, const ort_norm *norm, ort_tensor *out);
+                               const int64_t *padding, const ort_norm *norm, int frames_first, ort_tensor *out);
 /* The variant in use: avx512, avx2, generic, or full. */
 const char *ort_separable_variant(void);
 ort_error *ort_avg_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out);

@@ -38,16 +38,9 @@ struct Norm {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-std::vector<int64_t> sizes_of(const SeparableShape &s) {
-  return {s.batch, s.in, s.out, s.frames, s.height, s.width, s.kt, s.kh, s.kw, s.top, s.bottom, s.left, s.right};
-}
-
-SeparableShape shape_of(const std::vector<int64_t> &n) {
-  return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12]};
-}
-
-at::Tensor empty_output(const SeparableShape &s) {
-  return at::empty({s.batch, s.out, s.out_frames(), s.out_height(), s.out_width()});
+// A gradient in the layout of what it is the gradient of.
+at::Tensor laid_out_as(const at::Tensor &result, const at::Tensor &gradient) {
+  return gradient.strides() == result.strides() ? gradient : at::empty_like(result).copy_(gradient);
 }
 
 // In evaluation BatchNorm is an affine map: its factor goes into the temporal weights,
@@ -66,18 +59,18 @@ class EvaluatedLayer : public torch::autograd::Function<EvaluatedLayer> {
     }
     const PackedTensors packed(spatial, temporal, scale);
     const auto lanes = pack_channels(shift);
-    auto a = empty_output(s);
+    auto a = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {lanes.const_data_ptr<float>()},
                                a.mutable_data_ptr<float>());
     context->save_for_backward({x, a, packed.spatial, packed.temporal});
-    context->saved_data["sizes"] = sizes_of(s);
+    context->saved_data["shape"] = to_ivalue(s);
     return a;
   }
 
   static variable_list backward(AutogradContext *context, const variable_list &gradients) {
     const auto saved = context->get_saved_variables();
-    const auto s = shape_of(context->saved_data["sizes"].toIntVector());
-    const auto grad = gradients[0].contiguous();
+    const auto s = to_shape(context->saved_data["shape"]);
+    const auto grad = laid_out_as(saved[1], gradients[0]);
     const OutputGradient from = {
         grad.const_data_ptr<float>(), saved[1].const_data_ptr<float>(), nullptr, nullptr, nullptr, nullptr};
     const auto g =
@@ -96,10 +89,10 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
                             const at::Tensor &temporal, const at::Tensor &weight, const at::Tensor &bias,
                             const at::Tensor &shift, const Norm &norm, const SeparableShape &s) {
     const PackedTensors packed(spatial, temporal);
-    auto y = empty_output(s), a = empty_output(s);
+    auto y = empty_result(s), a = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {nullptr},
                                y.mutable_data_ptr<float>());
-    const auto statistics = batch_statistics(y, norm);
+    const auto statistics = batch_statistics(s, y, norm);
     const double *known = statistics.const_data_ptr<double>();
     auto scale = at::empty({s.out}), offset = at::empty({s.out});
     for (int64_t o = 0; o < s.out; o++) {
@@ -108,25 +101,26 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
       offset.mutable_data_ptr<float>()[o] =
           float(bias.const_data_ptr<float>()[o] + shift.const_data_ptr<float>()[o] - known[o] * factor);
     }
-    separable_kernel().activate(s.batch, s.out, y.numel() / (s.batch * s.out), y.const_data_ptr<float>(),
-                                scale.const_data_ptr<float>(), offset.const_data_ptr<float>(),
-                                a.mutable_data_ptr<float>());
+    separable_kernel().activate(s, y.const_data_ptr<float>(), scale.const_data_ptr<float>(),
+                                offset.const_data_ptr<float>(), a.mutable_data_ptr<float>());
     context->save_for_backward({x, spatial, temporal, weight, packed.spatial, packed.temporal, y, a, statistics});
-    context->saved_data["sizes"] = sizes_of(s);
+    context->saved_data["shape"] = to_ivalue(s);
     return a;
   }
 
   static variable_list backward(AutogradContext *context, const variable_list &gradients) {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weight = saved[3], &y = saved[6], &a = saved[7], &statistics = saved[8];
-    const auto s = shape_of(context->saved_data["sizes"].toIntVector());
-    const auto grad = gradients[0].contiguous();
+    const auto s = to_shape(context->saved_data["shape"]);
+    const auto grad = laid_out_as(a, gradients[0]);
+    OutputGradient from = {grad.const_data_ptr<float>(), a.const_data_ptr<float>(), y.const_data_ptr<float>(),
+                           nullptr,                      nullptr,                   nullptr};
     auto grad_weight = at::empty({s.out}), grad_bias = at::empty({s.out});
     auto maps = at::empty({3, s.out}); // pass, slope, offset of OutputGradient
-    channel_gradients(s, grad, a, y, weight, statistics, grad_weight, grad_bias, maps);
+    channel_gradients(s, from, weight, statistics, grad_weight, grad_bias, maps);
     const auto pass = pack_channels(maps[0]), slope = pack_channels(maps[1]), offset = pack_channels(maps[2]);
-    const OutputGradient from = {grad.const_data_ptr<float>(), a.const_data_ptr<float>(),     y.const_data_ptr<float>(),
-                                 pass.const_data_ptr<float>(), slope.const_data_ptr<float>(), offset.const_data_ptr<float>()};
+    from.pass = pass.const_data_ptr<float>(), from.slope = slope.const_data_ptr<float>();
+    from.offset = offset.const_data_ptr<float>();
     const auto g = separable_gradients(s, x, saved[1], saved[2], {saved[4], saved[5], nullptr}, from,
                                        context->needs_input_grad(0), true);
     // Not one tensor twice: clipping scales gradients in place.
@@ -135,10 +129,10 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
 
  private:
   // Each channel's mean and 1/sqrt(variance + eps), in double; moves the running ones.
-  static at::Tensor batch_statistics(const at::Tensor &y, const Norm &norm) {
-    const int64_t batch = y.size(0), channels = y.size(1), length = y.numel() / (batch * channels);
+  static at::Tensor batch_statistics(const SeparableShape &s, const at::Tensor &y, const Norm &norm) {
+    const int64_t batch = s.batch, channels = s.out, length = y.numel() / (batch * channels);
     std::vector<double> means(batch * channels), squares(batch * channels);
-    separable_kernel().moments(batch * channels, length, y.const_data_ptr<float>(), means.data(), squares.data());
+    separable_kernel().moments(s, y.const_data_ptr<float>(), means.data(), squares.data());
     auto statistics = at::empty({2 * channels}, at::kDouble);
     double *to = statistics.mutable_data_ptr<double>();
     const double count = double(batch) * double(length);
@@ -163,14 +157,13 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
   // The gradients of BatchNorm's weight and bias, and the map to that of y: with
   // n = (y - mean) * inverse and N values of a channel,
   //   gy = weight * inverse * (g - sum(g)/N - n * sum(g*n)/N).
-  static void channel_gradients(const SeparableShape &s, const at::Tensor &grad, const at::Tensor &a,
-                                const at::Tensor &y, const at::Tensor &weight, const at::Tensor &statistics,
-                                at::Tensor &grad_weight, at::Tensor &grad_bias, at::Tensor &maps) {
-    const int64_t length = y.numel() / (s.batch * s.out);
+  static void channel_gradients(const SeparableShape &s, const OutputGradient &from, const at::Tensor &weight,
+                                const at::Tensor &statistics, at::Tensor &grad_weight, at::Tensor &grad_bias,
+                                at::Tensor &maps) {
     std::vector<double> sums(s.batch * s.out), products(s.batch * s.out);
-    separable_kernel().gradient_sums(s.batch * s.out, length, grad.const_data_ptr<float>(), a.const_data_ptr<float>(),
-                                     y.const_data_ptr<float>(), sums.data(), products.data());
-    const double count = double(s.batch) * double(length), *known = statistics.const_data_ptr<double>();
+    separable_kernel().gradient_sums(s, from, sums.data(), products.data());
+    const double count = double(s.batch * s.out_frames() * s.out_height() * s.out_width());
+    const double *known = statistics.const_data_ptr<double>();
     for (int64_t o = 0; o < s.out; o++) {
       double sum = 0, product = 0;
       for (int64_t clip = 0; clip < s.batch; clip++) {
@@ -189,11 +182,11 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
   }
 };
 
-at::Tensor layer(const SeparableOperands &operands, const Norm &norm) {
+at::Tensor layer(const SeparableOperands &operands, const Norm &norm, bool frames_first) {
   if (!operands.fit()) return norm.composed(operands.full());
   if (!norm.fit(operands.spatial.size(0))) return norm.composed(operands.fused());
   const auto x = operands.padded_frames();
-  const auto s = operands.shape(x);
+  const auto s = operands.shape(x, frames_first);
   const bool weights = c10::GradMode::is_enabled() &&
                        (operands.spatial.requires_grad() || operands.temporal.requires_grad() || norm.wants_gradient());
   if (norm.training && s.batch * s.out_frames() * s.out_height() * s.out_width() > 1) {
@@ -206,10 +199,12 @@ at::Tensor layer(const SeparableOperands &operands, const Norm &norm) {
 }  // namespace
 
 ORT_API ort_error *ort_separable_layer(int flags, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
-                                       const int64_t *padding, const ort_norm *norm, ort_tensor *out) {
+                                       const int64_t *padding, const ort_norm *norm, int frames_first,
+                                       ort_tensor *out) {
   return produce(flags, out, [&] {
     return layer({tensor(x), tensor(spatial), tensor(temporal), padding},
                  {tensor(norm->weight), tensor(norm->bias), tensor(norm->running_mean), tensor(norm->running_var),
-                  tensor(norm->shift), norm->training != 0, norm->momentum, norm->eps});
+                  tensor(norm->shift), norm->training != 0, norm->momentum, norm->eps},
+                 frames_first != 0);
   });
 }

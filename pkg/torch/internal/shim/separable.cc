@@ -73,11 +73,20 @@ at::Tensor SeparableOperands::padded_frames() const {
   return at::constant_pad_nd(x, {0, 0, 0, 0, zeros[4], zeros[5]}).contiguous();
 }
 
-SeparableShape SeparableOperands::shape(const at::Tensor &padded) const {
+SeparableShape SeparableOperands::shape(const at::Tensor &padded, bool frames_first) const {
   const auto zeros = border();
-  return {padded.size(0),   padded.size(1),  spatial.size(0), padded.size(2), padded.size(3), padded.size(4),
-          temporal.size(2), spatial.size(3), spatial.size(4), zeros[2],       zeros[3],       zeros[0],
-          zeros[1]};
+  SeparableShape s{padded.size(0),   padded.size(1),  spatial.size(0), padded.size(2), padded.size(3), padded.size(4),
+                   temporal.size(2), spatial.size(3), spatial.size(4), zeros[2],       zeros[3],       zeros[0],
+                   zeros[1],         {}};
+  const int64_t plane = s.out_height() * s.out_width(), frames = s.out_frames();
+  s.y = frames_first ? OutputLayout{frames * s.out * plane, plane, s.out * plane}
+                     : OutputLayout{s.out * frames * plane, frames * plane, plane};
+  return s;
+}
+
+at::Tensor empty_result(const SeparableShape &s) {
+  return at::empty_strided({s.batch, s.out, s.out_frames(), s.out_height(), s.out_width()},
+                           {s.y.clip, s.y.channel, s.y.frame, s.out_width(), 1});
 }
 
 namespace {
@@ -107,6 +116,20 @@ at::Tensor unpack(const at::Tensor &parts, const at::Tensor &weights) {
 }
 
 }  // namespace
+
+// As a vector of its numbers: it has no others.
+at::IValue to_ivalue(const SeparableShape &s) {
+  static_assert(sizeof s % sizeof(int64_t) == 0);
+  const auto *numbers = reinterpret_cast<const int64_t *>(&s);
+  return std::vector<int64_t>(numbers, numbers + sizeof s / sizeof(int64_t));
+}
+
+SeparableShape to_shape(const at::IValue &value) {
+  const auto numbers = value.toIntVector();
+  SeparableShape s;
+  std::memcpy(&s, numbers.data(), sizeof s);
+  return s;
+}
 
 PackedTensors::PackedTensors(const at::Tensor &space, const at::Tensor &time, const at::Tensor &scale)
     : spatial(pack(space, nullptr)),
@@ -153,11 +176,11 @@ class SeparableConv : public torch::autograd::Function<SeparableConv> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &spatial,
                             const at::Tensor &temporal, const SeparableShape &s) {
     const PackedTensors packed(spatial, temporal);
-    auto y = at::empty({s.batch, s.out, s.out_frames(), s.out_height(), s.out_width()});
+    auto y = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {nullptr},
                                y.mutable_data_ptr<float>());
     context->save_for_backward({x, spatial, temporal, packed.spatial, packed.temporal});
-    context->saved_data["border"] = std::vector<int64_t>{s.top, s.bottom, s.left, s.right};
+    context->saved_data["shape"] = to_ivalue(s);
     return y;
   }
 
@@ -165,10 +188,7 @@ class SeparableConv : public torch::autograd::Function<SeparableConv> {
                                                  const torch::autograd::variable_list &gradients) {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &spatial = saved[1], &temporal = saved[2];
-    const auto border = context->saved_data["border"].toIntVector();
-    const SeparableShape s{x.size(0),        x.size(1),       spatial.size(0), x.size(2), x.size(3), x.size(4),
-                           temporal.size(2), spatial.size(3), spatial.size(4), border[0], border[1], border[2],
-                           border[3]};
+    const auto s = to_shape(context->saved_data["shape"]);
     const auto gy = gradients[0].contiguous();
     const OutputGradient from = {gy.const_data_ptr<float>(), nullptr, nullptr, nullptr, nullptr, nullptr};
     const bool want_weights = context->needs_input_grad(1) || context->needs_input_grad(2);

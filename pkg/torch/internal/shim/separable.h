@@ -7,6 +7,12 @@
 
 namespace ort {
 
+// How far apart the clips, channels and frames of a result lie; the positions of a
+// frame lie side by side.
+struct OutputLayout {
+  int64_t clip, channel, frame;
+};
+
 // Sizes of one convolution of stride 1. Each frame of the input is taken to lie in a
 // border of zeros.
 struct SeparableShape {
@@ -14,6 +20,7 @@ struct SeparableShape {
   int64_t frames, height, width; // of the input
   int64_t kt, kh, kw;
   int64_t top, bottom, left, right;
+  OutputLayout y; // of the result, and of everything of its size
   int64_t padded_height() const { return top + height + bottom; }
   int64_t padded_width() const { return left + width + right; }
   int64_t out_frames() const { return frames - kt + 1; }
@@ -41,8 +48,8 @@ struct Epilogue {
 // activated is NULL where nothing followed, and gy is grad; slope is NULL where it is
 // zero, and y too.
 struct OutputGradient {
-  const float *grad, *activated, *y;     // (batch, out, frames', height', width')
-  const float *pass, *slope, *offset;    // [block][lane]
+  const float *grad, *activated, *y;   // in the layout of the result
+  const float *pass, *slope, *offset;  // [block][lane]
 };
 
 // Where gradients go; each is NULL where it is not wanted. x is overwritten; spatial
@@ -56,17 +63,15 @@ struct SeparableGradients {
 struct SeparableKernel {
   const char *name;
   int64_t lanes;
-  // y (batch, out, frames', height', width') of x (batch, in, frames, height, width).
+  // y of x (batch, in, frames, height, width).
   void (*forward)(const SeparableShape &, const float *x, PackedWeights, Epilogue, float *y);
   void (*backward)(const SeparableShape &, const float *x, PackedWeights, OutputGradient, SeparableGradients);
-  // For each of n runs of a channel's values: their mean, and the sum of squares about it.
-  void (*moments)(int64_t n, int64_t length, const float *x, double *mean, double *squares);
-  // a = ELU(scale*y + shift), for channels runs of each clip.
-  void (*activate)(int64_t clips, int64_t channels, int64_t length, const float *y, const float *scale,
-                   const float *shift, float *a);
-  // For each of n runs: the sums of g = grad * (a > 0 ? 1 : a + 1), and of g*y.
-  void (*gradient_sums)(int64_t n, int64_t length, const float *grad, const float *a, const float *y, double *sum,
-                        double *product);
+  // For each clip and channel: the mean of y, and the sum of squares about it.
+  void (*moments)(const SeparableShape &, const float *y, double *mean, double *squares);
+  // a = ELU(scale*y + shift), with a factor and an offset for each channel.
+  void (*activate)(const SeparableShape &, const float *y, const float *scale, const float *shift, float *a);
+  // For each clip and channel: the sums of g = grad * (a > 0 ? 1 : a + 1), and of g*y.
+  void (*gradient_sums)(const SeparableShape &, OutputGradient, double *sum, double *product);
 };
 
 // In how many parts the gradients of a clip and an input channel are computed, so

@@ -295,10 +295,10 @@ inline void forward_frames(const SeparableShape &s, int64_t clip, int64_t block,
                       lanes(p.temporal) + weight * s.kt, u);
     spatial_strip<F>(s, out.rows, u, u_frame, lanes(p.spatial) + weight * s.kh * s.kw, sum);
   }
-  const int64_t plane = s.out_height() * s.out_width(), channel = s.out_frames() * plane;
+  y += clip * s.y.clip + block * kLanes * s.y.channel + out.first * s.out_width();
   for (int f = 0; f < F; f++)
-    write_lanes(n, std::min<int64_t>(kLanes, s.out - block * kLanes), sum + f * n, e, block,
-                y + (clip * s.out + block * kLanes) * channel + (t + f) * plane + out.first * s.out_width(), channel);
+    write_lanes(n, std::min<int64_t>(kLanes, s.out - block * kLanes), sum + f * n, e, block, y + (t + f) * s.y.frame,
+                s.y.channel);
 }
 
 static void forward(const SeparableShape &s, const float *x, PackedWeights p, Epilogue e, float *y) {
@@ -591,13 +591,13 @@ inline void temporal_part(const SeparableShape &s, const ChannelGradient &g, int
 
 // gy of some clips, from the first on, in lanes: [clip][block][frame][position].
 inline void gather_clips(const SeparableShape &s, const OutputGradient &g, int64_t first, int64_t clips, Vec *to) {
-  const int64_t plane = s.out_height() * s.out_width(), channel = s.out_frames() * plane;
+  const int64_t plane = s.out_height() * s.out_width();
   at::parallel_for(0, clips * blocks(s) * s.out_frames(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t t = item % s.out_frames(), block = item / s.out_frames() % blocks(s);
       const int64_t clip = first + item / s.out_frames() / blocks(s);
       gather_lanes(plane, std::min<int64_t>(kLanes, s.out - block * kLanes), g, block,
-                   (clip * s.out + block * kLanes) * channel + t * plane, channel, to + item * plane);
+                   clip * s.y.clip + block * kLanes * s.y.channel + t * s.y.frame, s.y.channel, to + item * plane);
     }
   });
 }
@@ -635,48 +635,60 @@ static void backward(const SeparableShape &s, const float *x, PackedWeights p, O
 
 // ---- BatchNorm and ELU
 
-static void moments(int64_t n, int64_t length, const float *x, double *mean, double *squares) {
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+// The values of one channel of a clip: in one piece, or frame by frame.
+struct Run {
+  int64_t number, channel; // number counts channels and clips
+  int64_t first, pieces, stride, length;
+
+  // Calls body(at, n) for vectors of n values, kLanes but at the ends of pieces.
+  template <class Body>
+  void each(Body body) const {
+    for (int64_t p = 0; p < pieces; p++)
+      over_run(length, [&](int64_t at, int64_t n) { body(first + p * stride + at, n); });
+  }
+};
+
+template <class Body>
+inline void each_run(const SeparableShape &s, Body body) {
+  const int64_t plane = s.out_height() * s.out_width(), pieces = s.y.frame == plane ? 1 : s.out_frames();
+  at::parallel_for(0, s.batch * s.out, 1, [&](int64_t begin, int64_t end) {
     for (int64_t run = begin; run < end; run++) {
-      const float *from = x + run * length;
-      Vec sum{}, deviation{};
-      over_run(length, [&](int64_t at, int64_t some) { sum += load_some(from + at, some); });
-      mean[run] = total(sum) / double(length);
-      const float center = float(mean[run]);
-      over_run(length, [&](int64_t at, int64_t some) {
-        Vec d = load_some(from + at, some) - center;
-        for (int64_t l = some; l < kLanes; l++) d[l] = 0;
-        deviation += d * d;
-      });
-      squares[run] = total(deviation);
+      const int64_t channel = run % s.out, first = run / s.out * s.y.clip + channel * s.y.channel;
+      body(Run{run, channel, first, pieces, s.y.frame, s.out_frames() * plane / pieces});
     }
   });
 }
 
-static void activate(int64_t clips, int64_t channels, int64_t length, const float *y, const float *scale,
-                     const float *shift, float *a) {
-  at::parallel_for(0, clips * channels, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t run = begin; run < end; run++) {
-      const float s = scale[run % channels], b = shift[run % channels];
-      over_run(length, [&](int64_t at, int64_t some) {
-        store_some(a + run * length + at, elu(load_some(y + run * length + at, some) * s + b), some);
-      });
-    }
+static void moments(const SeparableShape &s, const float *y, double *mean, double *squares) {
+  each_run(s, [&](const Run &run) {
+    Vec sum{}, deviation{};
+    run.each([&](int64_t at, int64_t n) { sum += load_some(y + at, n); });
+    mean[run.number] = total(sum) / double(run.pieces * run.length);
+    const float center = float(mean[run.number]);
+    run.each([&](int64_t at, int64_t n) {
+      Vec d = load_some(y + at, n) - center;
+      for (int64_t l = n; l < kLanes; l++) d[l] = 0;
+      deviation += d * d;
+    });
+    squares[run.number] = total(deviation);
   });
 }
 
-static void gradient_sums(int64_t n, int64_t length, const float *grad, const float *a, const float *y, double *sum,
-                          double *product) {
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t run = begin; run < end; run++) {
-      const int64_t from = run * length;
-      Vec plain{}, times_y{};
-      over_run(length, [&](int64_t at, int64_t some) {
-        const Vec g = load_some(grad + from + at, some) * elu_slope(load_some(a + from + at, some));
-        plain += g;
-        times_y += g * load_some(y + from + at, some);
-      });
-      sum[run] = total(plain), product[run] = total(times_y);
-    }
+static void activate(const SeparableShape &s, const float *y, const float *scale, const float *shift, float *a) {
+  each_run(s, [&](const Run &run) {
+    const float factor = scale[run.channel], offset = shift[run.channel];
+    run.each([&](int64_t at, int64_t n) { store_some(a + at, elu(load_some(y + at, n) * factor + offset), n); });
+  });
+}
+
+static void gradient_sums(const SeparableShape &s, OutputGradient g, double *sum, double *product) {
+  each_run(s, [&](const Run &run) {
+    Vec plain{}, times_y{};
+    run.each([&](int64_t at, int64_t n) {
+      const Vec passed = load_some(g.grad + at, n) * elu_slope(load_some(g.activated + at, n));
+      plain += passed;
+      times_y += passed * load_some(g.y + at, n);
+    });
+    sum[run.number] = total(plain), product[run.number] = total(times_y);
   });
 }

@@ -2,6 +2,8 @@
 // what it can compute, and weights in its layout.
 #pragma once
 
+#include <ATen/core/ivalue.h>
+
 #include <array>
 
 #include "common.h"
@@ -32,7 +34,8 @@ struct SeparableOperands {
   // x for the kernels: contiguous, with the zeros before and after its frames. Those
   // around each frame the kernels think of themselves.
   at::Tensor padded_frames() const;
-  SeparableShape shape(const at::Tensor &padded) const;
+  // frames_first lays the result out as (batch, time, out, height, width).
+  SeparableShape shape(const at::Tensor &padded, bool frames_first = false) const;
 
  private:
   // Zeros before and after, as F.pad takes them: last dimension first.
@@ -49,6 +52,13 @@ struct PackedTensors {
       : spatial(std::move(packed_spatial)), temporal(std::move(packed_temporal)) {}
   PackedWeights pointers() const { return {spatial.const_data_ptr<float>(), temporal.const_data_ptr<float>()}; }
 };
+
+// A shape as autograd keeps it between forward and backward.
+at::IValue to_ivalue(const SeparableShape &s);
+SeparableShape to_shape(const at::IValue &value);
+
+// A result (batch, out, time, height, width) in the layout that the shape wants.
+at::Tensor empty_result(const SeparableShape &s);
 
 // One number for each output channel, in the kernels' layout.
 at::Tensor pack_channels(const at::Tensor &values);
