@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"testing"
 
 	"github.com/open-retina/openretina-go/configs"
@@ -69,19 +68,20 @@ func noiseBatch(clips, frames, neurons int) *data.Batch {
 	return b
 }
 
-// BenchmarkStep is a training step of the low-resolution model on as many threads
-// as -cpu says.
+// BenchmarkStep is a training step of the low-resolution model.
 func BenchmarkStep(b *testing.B) {
+	defer torch.SetThreads(torch.Threads())
 	for _, size := range []struct{ clips, frames, neurons int }{{16, 50, 80}, {128, 50, 80}, {128, 50, 3000}} {
-		b.Run(fmt.Sprintf("%dx%d/%d_neurons", size.clips, size.frames, size.neurons), func(b *testing.B) {
-			defer torch.SetThreads(torch.Threads())
-			torch.SetThreads(runtime.GOMAXPROCS(0))
-			st, batch := lowResStepper(b), noiseBatch(size.clips, size.frames, size.neurons)
-			for b.Loop() {
-				if _, err := st.Step(b.Context(), batch, true); err != nil {
-					b.Fatal(err)
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%dx%d/%d_neurons/threads=%d", size.clips, size.frames, size.neurons, threads), func(b *testing.B) {
+				torch.SetThreads(threads)
+				st, batch := lowResStepper(b), noiseBatch(size.clips, size.frames, size.neurons)
+				for b.Loop() {
+					if _, err := st.Step(b.Context(), batch, true); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"runtime"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -31,23 +30,26 @@ func lowResParameters(s *torch.Scope, sessions, neurons int64) []*torch.Tensor {
 	return list
 }
 
-// BenchmarkUpdate is clipping and the optimizer's step on as many threads as -cpu
-// says.
+// BenchmarkUpdate is clipping and the optimizer's step.
 func BenchmarkUpdate(b *testing.B) {
-	adam, sgd := DefaultAdam(true), DefaultSGD()
+	sgd := DefaultSGD()
 	sgd.Momentum = 0.9
+	makeAdamW := func(s *torch.Scope, p []*torch.Tensor) Optimizer { return NewAdamW(s, p, DefaultAdam(true)) }
+	makeSGD := func(s *torch.Scope, p []*torch.Tensor) Optimizer { return NewSGD(s, p, sgd) }
 	defer torch.SetThreads(torch.Threads())
-	torch.SetThreads(runtime.GOMAXPROCS(0))
 	for _, c := range []struct {
 		name              string
 		sessions, neurons int64
+		threads           int
 		make              func(*torch.Scope, []*torch.Tensor) Optimizer
 	}{
-		{"adamw/60x80_neurons", 60, 80, func(s *torch.Scope, p []*torch.Tensor) Optimizer { return NewAdamW(s, p, adam) }},
-		{"adamw/4x3000_neurons", 4, 3000, func(s *torch.Scope, p []*torch.Tensor) Optimizer { return NewAdamW(s, p, adam) }},
-		{"sgd/60x80_neurons", 60, 80, func(s *torch.Scope, p []*torch.Tensor) Optimizer { return NewSGD(s, p, sgd) }},
+		{"adamw/60x80_neurons/threads=1", 60, 80, 1, makeAdamW},
+		{"adamw/60x80_neurons/threads=2", 60, 80, 2, makeAdamW},
+		{"adamw/4x3000_neurons/threads=1", 4, 3000, 1, makeAdamW},
+		{"sgd/60x80_neurons/threads=1", 60, 80, 1, makeSGD},
 	} {
 		b.Run(c.name, func(b *testing.B) {
+			torch.SetThreads(c.threads)
 			root := torch.NewScope(torch.CPU)
 			defer root.Close()
 			params := lowResParameters(root, c.sessions, c.neurons)
