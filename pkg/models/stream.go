@@ -157,8 +157,9 @@ func (m *CoreReadout) memory(channels, frames, neurons int) int64 {
 		bytes = core.Memory(in)
 	}
 	if features, err := m.Core.OutShape(in); err == nil {
-		// Each neuron may weigh each channel, twice, before they are added up.
-		bytes += float32s * features[1] * int64(neurons) * (2*features[0] + 4)
+		// Readouts put the features of a frame side by side, and make a few tensors
+		// of the size of the responses.
+		bytes += float32s * features[1] * (features[0]*features[2]*features[3] + 4*int64(neurons))
 	}
 	return max(1, bytes)
 }

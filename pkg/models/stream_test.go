@@ -12,6 +12,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 // movie is a stimulus in memory as a source.
@@ -102,8 +103,16 @@ func checkCuts(t *testing.T, m *CoreReadout, steps ...int) {
 	}
 }
 
+// oneThread is for many small computations.
+func oneThread(t *testing.T) {
+	t.Helper()
+	torch.SetThreads(1)
+	t.Cleanup(func() { torch.SetThreads(0) })
+}
+
 // TestPiecesGiveTheWholeClipsResponses holds for all recorded models.
 func TestPiecesGiveTheWholeClipsResponses(t *testing.T) {
+	oneThread(t)
 	families, err := os.ReadDir(checkpoints)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +124,7 @@ func TestPiecesGiveTheWholeClipsResponses(t *testing.T) {
 
 // TestPiecesOfAnyCore draws kernels, paddings, strides and cuts.
 func TestPiecesOfAnyCore(t *testing.T) {
+	oneThread(t)
 	rng := rand.New(rand.NewPCG(3, 4))
 	kinds := []string{"custom_separable", "separable", "full", "time_independent"}
 	paddings := []string{"true", "false", "0", "1", "[0, 1, 1]", "[2, 1, 1]", "[9, 1, 1]", "same"}
@@ -196,12 +206,13 @@ func TestStreamsEqualRespond(t *testing.T) {
 	m := load(t, "hoefling_low_res", "checkpoint.ckpt")
 	core := m.Core
 	for name, c := range map[string]struct {
-		clips, frames, parts int
-		core                 Core
+		clips, frames int
+		core          Core
+		cut           func(parts int) bool
 	}{
-		"short clips":            {40, 60, 4, core},
-		"long clips":             {2, 1300, 6, core},
-		"long clips, kept whole": {2, 1300, 2, forgetful{core}},
+		"short clips":            {80, 60, core, func(parts int) bool { return 1 < parts && parts < 40 }},
+		"long clips":             {2, 3000, core, func(parts int) bool { return parts > 2 && parts%2 == 0 }},
+		"long clips, kept whole": {2, 3000, forgetful{core}, func(parts int) bool { return parts == 2 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m.Core = c.core
@@ -221,8 +232,8 @@ func TestStreamsEqualRespond(t *testing.T) {
 					t.Fatal(err)
 				}
 				sameResponses(t, name, got, want)
-				if len(got.Shape) < c.parts-1 || len(got.Shape) > c.parts+2 {
-					t.Errorf("responses of %d parts, not about %d", len(got.Shape), c.parts)
+				if parts := len(got.Shape); !c.cut(parts) {
+					t.Errorf("responses of %d parts", parts)
 				}
 			}
 		})
@@ -233,7 +244,7 @@ func TestStreamsThatFail(t *testing.T) {
 	m := load(t, "hoefling_low_res", "checkpoint.ckpt")
 	broken, full := errors.New("broken disk"), errors.New("full disk")
 	nothing := func(*ndarray.Array) error { return nil }
-	source := func(fails error) *movie { s := noise(m, 3, 700); s.fails = fails; return s }
+	source := func(fails error) *movie { s := noise(m, 3, 3000); s.fails = fails; return s }
 	wrong := source(nil)
 	wrong.shape[1] = 3
 	cancelled, cancel := context.WithCancelCause(t.Context())
@@ -255,7 +266,7 @@ func TestStreamsThatFail(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q in it", err, c.want)
 			}
-			if reads := c.source.reads; reads > 2 { // of six: it ends at the error
+			if reads := c.source.reads; reads > 2 { // of more: it ends at the error
 				t.Errorf("%d reads", reads)
 			}
 		})

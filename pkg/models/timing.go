@@ -56,29 +56,45 @@ func (p Padding) before(kernel int64) int64 {
 	return p.Size[0]
 }
 
-// Memory counts the tensors that a forward pass makes, all of which live until its
-// end.
+// Memory counts the tensors of a forward pass. A layer's input is freed when its
+// output is there, all else at the end.
 func (c *simpleCore) Memory(in []int64) int64 {
-	const float32s, perLayer = 4, 4 // convolution, BatchNorm, bias and ELU make one each
+	const float32s = 4
 	s := size{in[1], in[2], in[3]}
-	values := in[0] * s.volume()
+	live := in[0] * s.volume()
 	if c.squash != nil {
-		values += (in[0] + 1) * s.volume()
+		live += (in[0] + 1) * s.volume()
 	}
+	input := int64(0) // the stimulus is not freed
 	if k := c.DownsampleKernelSize; k != nil {
-		s, _ = s.after(*k, *k, Padding{})
-		values += c.Channels[0] * s.volume()
+		s, _ = s.after(*k, *k, Padding{}) // what does not fit has no volume
+		input = c.Channels[0] * s.volume()
 	}
+	live += input
+	most := live
 	for i, l := range c.layers {
-		channels := c.Channels[i+1]
-		s, _ = l.conv.outSize(s) // what does not fit has no volume
-		values += perLayer * channels * s.volume()
+		s, _ = l.conv.outSize(s)
+		output := c.Channels[i+1] * s.volume()
+		live += output * l.tensors()
 		if l.pool {
 			s, _ = s.after(poolKernel, poolKernel, Padding{})
-			values += channels * s.volume()
+			output = c.Channels[i+1] * s.volume()
+			live += output
 		}
+		most = max(most, live)
+		live -= input
+		input = output
 	}
-	return float32s * values
+	return float32s * most
+}
+
+// tensors is how many of a layer's size it makes: convolution, BatchNorm, bias and
+// ELU one each, unless they are one operation.
+func (l *coreLayer) tensors() int64 {
+	if _, ok := l.conv.(*stSeparableConv); ok {
+		return 1
+	}
+	return 4
 }
 
 func (s size) volume() int64 { return s[0] * s[1] * s[2] }
