@@ -330,22 +330,38 @@ func (m *CoreReadout) stimulusChannels() int64 {
 // (batch, channels, time, height, width); those of all sessions side by side, in
 // sorted order, where session is empty.
 func (m *CoreReadout) Forward(s *torch.Scope, stimulus *torch.Tensor, session string) *torch.Tensor {
-	var chosen []Readout
+	chosen, err := m.chosen(session)
+	if err != nil {
+		s.Fail(err)
+		return nil
+	}
+	return forward(s, m.Core, chosen, stimulus)
+}
+
+// chosen are the readouts of a session; those of all, in sorted order, where session
+// is empty.
+func (m *CoreReadout) chosen(session string) ([]Readout, error) {
 	if session != "" {
 		r, err := m.Readout(session)
-		if err != nil {
-			s.Fail(err)
-			return nil
-		}
-		chosen = append(chosen, r)
-	} else {
-		for _, name := range m.Sessions() {
-			chosen = append(chosen, m.readouts[name])
-		}
+		return []Readout{r}, err
 	}
-	features := m.Core.Forward(s, stimulus)
-	responses := make([]*torch.Tensor, len(chosen))
-	for i, r := range chosen {
+	all := make([]Readout, 0, len(m.readouts))
+	for _, name := range m.Sessions() {
+		all = append(all, m.readouts[name])
+	}
+	return all, nil
+}
+
+// responder is a Readout or a LinearReadout.
+type responder interface {
+	Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor
+}
+
+// forward gives the responses of readouts side by side.
+func forward[R responder](s *torch.Scope, core Core, readouts []R, stimulus *torch.Tensor) *torch.Tensor {
+	features := core.Forward(s, stimulus)
+	responses := make([]*torch.Tensor, len(readouts))
+	for i, r := range readouts {
 		responses[i] = r.Forward(s, features)
 	}
 	s.Free(features) // the readouts keep what their gradients need

@@ -22,12 +22,9 @@ func (m *CoreReadout) Respond(ctx context.Context, stimulus *ndarray.Array, sess
 	if err := m.checkStimulus(shape); err != nil {
 		return nil, err
 	}
-	var responses *ndarray.Array
-	err := torch.DoOn(ctx, m.device, torch.Inference, func(s *torch.Scope) error {
-		x := s.As(s.FromArray(&ndarray.Array{DType: stimulus.DType, Shape: shape, Data: stimulus.Data}), ndarray.Float32)
-		var err error
-		responses, err = s.Array(m.Forward(s, x, session))
-		return err
+	clips := &ndarray.Array{DType: stimulus.DType, Shape: shape, Data: stimulus.Data}
+	responses, err := m.compute(ctx, clips, func(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+		return m.Forward(s, x, session)
 	})
 	if err != nil {
 		return nil, err
@@ -36,6 +33,19 @@ func (m *CoreReadout) Respond(ctx context.Context, stimulus *ndarray.Array, sess
 		responses.Shape = responses.Shape[1:]
 	}
 	return responses, nil
+}
+
+// compute runs a forward pass over clips (batch, channels, time, height, width) in
+// evaluation mode.
+func (m *CoreReadout) compute(
+	ctx context.Context, clips *ndarray.Array, forward func(s *torch.Scope, x *torch.Tensor) *torch.Tensor,
+) (responses *ndarray.Array, err error) {
+	err = torch.DoOn(ctx, m.device, torch.Inference, func(s *torch.Scope) error {
+		var err error
+		responses, err = s.Array(forward(s, s.As(s.FromArray(clips), ndarray.Float32)))
+		return err
+	})
+	return responses, err
 }
 
 // checkStimulus compares (batch, channels, time, height, width) with what the model

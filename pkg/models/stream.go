@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 // bytesAtOnce is about how much memory the tensors of one computation take. More
@@ -54,6 +55,13 @@ func (m *CoreReadout) respondCut(
 	// A library in C that reads a file leaves memory behind in every thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	scope := torch.NewScope(m.device)
+	defer scope.Close()
+	readouts, err := m.linear(ctx, scope, session)
+	if err != nil {
+		return err
+	}
+	respond := func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return forward(s, m.Core, readouts, x) }
 	for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
 		clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
 		for _, piece := range c.stretches {
@@ -61,7 +69,7 @@ func (m *CoreReadout) respondCut(
 			if err != nil {
 				return err
 			}
-			responses, err := m.Respond(ctx, stimulus, session)
+			responses, err := m.compute(ctx, stimulus, respond)
 			if err != nil {
 				return err
 			}
@@ -71,6 +79,26 @@ func (m *CoreReadout) respondCut(
 		}
 	}
 	return nil
+}
+
+// linear works out the readouts of a session, or of all, for as long as scope lives.
+func (m *CoreReadout) linear(ctx context.Context, scope *torch.Scope, session string) ([]*LinearReadout, error) {
+	chosen, err := m.chosen(session)
+	if err != nil {
+		return nil, err
+	}
+	readouts := make([]*LinearReadout, len(chosen))
+	for i, r := range chosen {
+		err := scope.Do(ctx, torch.Inference, func(s *torch.Scope) error {
+			l := r.Linear(s, nil)
+			readouts[i] = &LinearReadout{weights: s.Keep(l.weights), bias: s.Keep(l.bias), nonlinearity: l.nonlinearity}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return readouts, nil
 }
 
 // ResponseFrames is how many frames the responses to a clip have.
