@@ -46,9 +46,15 @@ $(eval $(call remember,recipe,$(CXX) $(shell $(CXX) -dumpfullversion) $(CXXFLAGS
 $(eval $(call remember,objects,$(shim.o)))
 
 # All of gotorch as one unit: each of its files would parse the whole of torch's headers again (17 s instead of 9 times 12).
-$(BUILD)/gotorch.o: $(gotorch.cc) $(BUILD)/recipe
+# Its init asks for half as many threads as there are processors, which libtorch refuses on a machine with one.
+define at_least_one_thread
+#include <torch/torch.h>
+#define set_num_threads(n) set_num_threads((n) > 1 ? (n) : 1)
+endef
+export at_least_one_thread
+$(BUILD)/gotorch.o: $(gotorch.cc) $(BUILD)/recipe $(firstword $(MAKEFILE_LIST))
 	@echo "c++ gotorch"
-	@printf '#include "%s"\n' $(gotorch.cc) | $(CXX) $(CXXFLAGS) -O2 -w -I$(GOTORCH) -x c++ -c - -o $@
+	@{ echo "$$at_least_one_thread"; printf '#include "%s"\n' $(gotorch.cc); } | $(CXX) $(CXXFLAGS) -O2 -w -I$(GOTORCH) -x c++ -c - -o $@
 
 $(BUILD)/shim/%.o: $(SHIM)/%.cc $(BUILD)/recipe | $(BUILD)/shim
 	@echo "c++ shim/$*.cc"

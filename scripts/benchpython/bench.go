@@ -46,6 +46,11 @@ const (
 	// not given, within leastPairs and mostPairs.
 	enough                = 6 * time.Second
 	leastPairs, mostPairs = 3, 40
+	// long is how long one side of a pair takes at least: short calls are repeated, and
+	// count with their mean, so that waking up from the pause and cold caches, the same
+	// for both sides, do not count.
+	long      = 20 * time.Millisecond
+	mostCalls = 50
 )
 
 // side is one of the two that are compared.
@@ -193,8 +198,8 @@ func (b *bench) measureWorkers(c benchCase, workers pair, r *row) error {
 		}
 		b.wholeLife = b.wholeLife || before[s].WholeLife
 	}
-	call := func(s side) (time.Duration, error) {
-		a, err := workers[s].ask(request{Op: "run"})
+	call := func(s side, calls int) (time.Duration, error) {
+		a, err := workers[s].ask(request{Op: "run", Calls: calls})
 		return time.Duration(a.Milliseconds * float64(time.Millisecond)), err
 	}
 	compare := func() error { return b.compareWorkers(c, workers) }
@@ -208,11 +213,13 @@ func (b *bench) measureWorkers(c benchCase, workers pair, r *row) error {
 }
 
 // alternate makes calls of both sides in turn: first those that warm up, then,
-// when the outputs have been compared, the pairs that count.
-func (b *bench) alternate(warmUps int, call func(side) (time.Duration, error), compare func() error) (t times, err error) {
+// when the outputs have been compared, the pairs that count. call makes some calls
+// and says how long each took.
+func (b *bench) alternate(warmUps int, call func(s side, calls int) (time.Duration, error), compare func() error) (t times, err error) {
+	calls := 1
 	both := func() (took [2]time.Duration, err error) {
 		for _, s := range []side{python, ours} {
-			if took[s], err = call(s); err != nil {
+			if took[s], err = call(s, calls); err != nil {
 				return took, err
 			}
 			time.Sleep(pause)
@@ -228,7 +235,8 @@ func (b *bench) alternate(warmUps int, call func(side) (time.Duration, error), c
 	if err := compare(); err != nil {
 		return t, err
 	}
-	for range b.pairsFor(took[python] + took[ours]) {
+	calls = min(max(int(long/max(took[ours], 1)), 1), mostCalls)
+	for range b.pairsFor(time.Duration(calls) * (took[python] + took[ours])) {
 		if took, err = both(); err != nil {
 			return t, err
 		}

@@ -48,7 +48,7 @@ func TestOutputName(t *testing.T) {
 
 func TestCallsAlternate(t *testing.T) {
 	var order strings.Builder
-	call := func(s side) (time.Duration, error) {
+	call := func(s side, _ int) (time.Duration, error) {
 		order.WriteByte("po"[s])
 		return time.Duration(1+s) * time.Second, nil
 	}
@@ -65,7 +65,7 @@ func TestCallsAlternate(t *testing.T) {
 	if _, err := b.alternate(1, call, func() error { return failing }); !errors.Is(err, failing) {
 		t.Errorf("%v", err)
 	}
-	if _, err := b.alternate(1, func(side) (time.Duration, error) { return 0, failing }, compare); !errors.Is(err, failing) {
+	if _, err := b.alternate(1, func(side, int) (time.Duration, error) { return 0, failing }, compare); !errors.Is(err, failing) {
 		t.Errorf("%v", err)
 	}
 }

@@ -34,7 +34,7 @@ func (b *bench) measureProcesses(ctx context.Context, c benchCase, model *benchM
 		},
 	}
 	var peaks [2]int64
-	call := func(s side) (time.Duration, error) {
+	call := func(s side, _ int) (time.Duration, error) {
 		took, peak, err := process(ctx, sideNames[s], commands[s])
 		peaks[s] = max(peaks[s], peak)
 		return took, err

@@ -5,13 +5,15 @@ package main
 //
 //	load   loads model and inputs of a case
 //	idle   says how much memory is in use, and starts the count of its peak anew
-//	run    makes one call and says how long it took
+//	run    makes calls and says how long each took, on average
 //	save   writes the outputs of the calls so far to an .npz file
 //	peak   says the peak of the memory since idle
 //	model  makes a checkpoint (peer.py only, see modelRequest)
 type request struct {
 	Op   string `json:"op"`
 	Path string `json:"path,omitempty"` // of save
+
+	Calls int `json:"calls,omitempty"` // of run
 
 	// Of load.
 	Kind     kind         `json:"kind,omitempty"`

@@ -419,12 +419,16 @@ inline void transposed_tile(const SeparableShape &s, int64_t n, const Vec *gy, i
     for (int j = 0; j < C + K - 1; j++) v[f * v_frame + j] += acc[f][j];
 }
 
+// How far apart frames of v lie. Along time its values are far apart: an odd number of
+// cache lines spreads them over all sets of the first-level cache.
+inline int64_t transposed_frame(const SeparableShape &s, Strip strip) { return strip.rows * s.padded_width() | 1; }
+
 // v[t][p] = sum over taps of spatial[tap] * gy[t][p - tap], the gradient of u, for F
 // frames of a strip of padded rows.
 template <int F>
 inline void transposed_strip(const SeparableShape &s, Strip strip, const Vec *gy, const Vec *taps, Vec *v) {
   const int64_t columns = s.out_width(), width = s.padded_width(), gy_frame = s.out_height() * columns;
-  const int64_t v_frame = strip.rows * width;
+  const int64_t v_frame = transposed_frame(s, strip);
   std::fill(v, v + F * v_frame, Vec{});
   for (int64_t r = 0; r < strip.rows; r++) {
     const int64_t y = strip.first + r;
@@ -466,7 +470,7 @@ inline Strip interior(const SeparableShape &s, Strip strip) {
 // frames, a strip of padded rows each.
 inline void temporal_gradient(const SeparableShape &s, Strip strip, const float *channel, const Vec *v, Vec *grad) {
   const Strip inside = interior(s, strip);
-  const int64_t plane = s.height * s.width, v_frame = strip.rows * s.padded_width();
+  const int64_t plane = s.height * s.width, v_frame = transposed_frame(s, strip);
   const Vec *start = v + (inside.first - strip.first) * s.padded_width() + s.left;
   const float *x = channel + (inside.first - s.top) * s.width;
   in_pieces<ORT_TEMPORAL_TAPS>(s.kt, [&](int64_t tau, auto taps) {
@@ -517,6 +521,7 @@ inline void input_gradient(const SeparableShape &s, Strip strip, const Vec *v, c
                            bool add) {
   const Strip inside = interior(s, strip);
   const int64_t taps_size = s.kt + 2 * (kInputFrames - 1), plane = s.height * s.width;
+  const int64_t v_frame = transposed_frame(s, strip);
   Vec *taps = scratch<kTaps>(taps_size);
   std::fill(taps, taps + taps_size, Vec{});
   std::copy(temporal, temporal + s.kt, taps + kInputFrames - 1);
@@ -526,7 +531,7 @@ inline void input_gradient(const SeparableShape &s, Strip strip, const Vec *v, c
       const int64_t two = c + 1 < s.width;
       float *to = grad_x + (inside.first + r - s.top) * s.width + c;
       for (int64_t first = 0; first < s.frames; first += kInputFrames) {
-        const Vec sum = input_gradient_tile(s, first, from, two, strip.rows * s.padded_width(), taps + kInputFrames - 1);
+        const Vec sum = input_gradient_tile(s, first, from, two, v_frame, taps + kInputFrames - 1);
         const int64_t end = std::min<int64_t>(kInputFrames, s.frames - first);
         for (int64_t j = 0; j < end; j++)
           for (int64_t other = 0; other <= two; other++) {
@@ -575,7 +580,7 @@ inline void temporal_part(const SeparableShape &s, const ChannelGradient &g, int
   const int64_t rows = cached_rows(s.out_frames() * width, s.padded_height());
   for (int64_t first = begin; first < end; first += rows) {
     const Strip strip{first, std::min(rows, end - first)};
-    const int64_t v_frame = strip.rows * width;
+    const int64_t v_frame = transposed_frame(s, strip);
     Vec *v = scratch<kTransposed>(s.out_frames() * v_frame);
     for (int64_t t = 0; t < s.out_frames(); t += kFrames) {
       if (t + kFrames <= s.out_frames()) {
