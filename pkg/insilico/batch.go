@@ -38,7 +38,7 @@ func (b *batch) begin(root *torch.Scope, first int) error {
 	b.rows = make([][]float32, len(b.targets))
 	b.optimizer = b.settings.Optimizer(root, b.clips)
 	b.objective = objective{model: b.model, reducer: b.settings.Reducer, result: b.result}
-	return b.objective.choose(root, b.targets)
+	return b.objective.prepare(root, b.targets)
 }
 
 // optimize makes steps until all clips have ended. When the run is interrupted
@@ -93,9 +93,7 @@ func (b *batch) step(s *torch.Scope) (losses []float32, err error) {
 	if err := b.record(s, b.running, score); err != nil {
 		return nil, err
 	}
-	for _, clip := range b.clips {
-		s.ClearGrad(clip)
-	}
+	s.ClearGrad(b.clips...)
 	s.Backward(s.Sum(loss)) // each clip's gradient is that of its own loss
 	b.optimizer.Step(s)
 	b.project(s)

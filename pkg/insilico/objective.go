@@ -18,6 +18,7 @@ type objective struct {
 	model    *models.CoreReadout
 	reducer  Reducer
 	result   *Result // gets the window and warnings
+	core     models.Core
 	readouts map[string]*chosenReadout
 }
 
@@ -27,8 +28,10 @@ type chosenReadout struct {
 	place map[int]int64 // in it, of the session's neurons
 }
 
-// choose works out the readouts of all neurons of the targets; they live in root.
-func (o *objective) choose(root *torch.Scope, targets []Neurons) error {
+// prepare works out what the stimuli do not change: the core's kernels and the
+// readouts of all neurons of the targets. They live in root.
+func (o *objective) prepare(root *torch.Scope, targets []Neurons) error {
+	o.core = o.model.Core.Fixed(root)
 	o.readouts = map[string]*chosenReadout{}
 	for _, session := range sessionsOf(targets) {
 		readout, err := o.model.Readout(session)
@@ -50,25 +53,26 @@ func (o *objective) choose(root *torch.Scope, targets []Neurons) error {
 }
 
 // values gives the objective (batch) of clips (batch, channels, time, height,
-// width), clip i for targets[i]. The core runs once, readouts only for the clips
-// that need their session.
+// width), clip i for targets[i]. The core runs once, over the frames that the window
+// depends on, and readouts only for the clips that need their session.
 func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (*torch.Tensor, error) {
-	features := o.model.Core.Forward(s, x)
-	if s.Dim(features, 2) == 0 && s.Err() == nil {
+	frames := int(s.Dim(x, 2))
+	total := o.model.ResponseFrames(frames)
+	if total == 0 && s.Err() == nil {
 		return nil, errNoResponse
 	}
-	traces := o.traces(s, features, targets)
-	frames := s.Dim(traces, 1)
-	if err := s.Err(); err != nil {
-		return nil, err
-	}
-	start, length, warning, err := o.reducer.Window(frames)
+	start, length, warning, err := o.reducer.Window(int64(total))
 	if err != nil {
 		return nil, err
 	}
-	o.result.Window = Window{Start: start, Length: length, Frames: frames}
+	o.result.Window = Window{Start: start, Length: length, Frames: int64(total)}
 	o.result.warn(warning)
-	return s.Mean(s.Narrow(traces, 1, start, length), 1), s.Err()
+	needed, own := o.model.Needed(frames, models.Range{From: int(start), To: int(start + length)})
+	if needed.Len() < frames {
+		x = s.Narrow(x, 2, int64(needed.From), int64(needed.Len()))
+	}
+	traces := o.traces(s, o.core.Forward(s, x), targets)
+	return s.Mean(s.Narrow(traces, 1, int64(own.From), length), 1), s.Err()
 }
 
 // traces are the mean responses (batch, time) of each clip's neurons.

@@ -63,6 +63,7 @@ const subsampling = 3
 type stSeparableConv struct {
 	convSettings
 	sin, cos, spatial, logSpeed *torch.Tensor
+	fixed                       *torch.Tensor // the temporal kernel where it has been worked out
 }
 
 func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
@@ -89,9 +90,19 @@ func (c *stSeparableConv) spatialWeight(*torch.Scope) *torch.Tensor { return c.s
 // temporalKernel is w(t) = Σ_k m(t) [a_k sin(2πkτs/T) + b_k cos(2πkτs/T)] with
 // τ = t - T and s = exp(log speed), of shape (out, in, time, 1, 1).
 func (c *stSeparableConv) temporalKernel(s *torch.Scope) *torch.Tensor {
+	if c.fixed != nil {
+		return c.fixed
+	}
 	sines, cosines := temporalBasis(s, s.Exp(c.logSpeed), c.time)
-	kernel := s.Add(s.Einsum("oik,kt->oit", c.sin, sines), s.Einsum("oik,kt->oit", c.cos, cosines))
+	kernel := s.MatMul(s.Cat(2, c.sin, c.cos), s.Cat(0, sines, cosines))
 	return s.Reshape(kernel, c.out, c.in, c.time, 1, 1)
+}
+
+// fix is the convolution with its temporal kernel worked out.
+func (c *stSeparableConv) fix(s *torch.Scope) *stSeparableConv {
+	f := *c
+	f.fixed = c.temporalKernel(s)
+	return &f
 }
 
 // temporalBasis are the sines and cosines (k, time) at a stretch of time (1),

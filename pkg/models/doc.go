@@ -18,6 +18,9 @@ type Core interface {
 	OutShape(in []int64) ([]int64, error)
 	// Regularizer is the penalty on the core's weights, a scalar.
 	Regularizer(s *torch.Scope) *torch.Tensor
+	// Fixed is the core with everything worked out that does not depend on the
+	// stimulus, for as long as s lives and the weights stay as they are.
+	Fixed(s *torch.Scope) Core
 }
 
 // Readout turns features into the responses (batch, time, neurons) of one

@@ -181,6 +181,20 @@ func (c *simpleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.From(x, 2, c.CutFirstNFrames)
 }
 
+// Fixed works out the temporal kernels.
+func (c *simpleCore) Fixed(s *torch.Scope) Core {
+	fixed := *c
+	fixed.layers = slices.Clone(c.layers)
+	for i, l := range c.layers {
+		if conv, ok := l.conv.(*stSeparableConv); ok {
+			layer := *l
+			layer.conv = conv.fix(s)
+			fixed.layers[i] = &layer
+		}
+	}
+	return &fixed
+}
+
 // squashColors is WeightedChannelSumLayer: a weighted sum of the channels, unless
 // there is only one.
 func (c *simpleCore) squashColors(s *torch.Scope, x *torch.Tensor) *torch.Tensor {

@@ -158,20 +158,36 @@ func (t Timing) overlap() int { return max(0, max(t.Before, t.Cut)+t.After) }
 // stretches cuts a clip after every step responses. Pieces overlap by what makes
 // their responses those of the whole clip.
 func (m *CoreReadout) stretches(frames, step int, t Timing) []stretch {
-	blocks, total := frames/t.Stride, m.ResponseFrames(frames)
-	shortest := (m.MinFrames() + t.Stride - 1) / t.Stride
+	total := m.ResponseFrames(frames)
 	var stretches []stretch
 	for from := 0; from < total; from += step {
-		to := min(from+step, total)
-		// Response i belongs to block i of a piece as of the clip.
-		first := max(0, min(from-max(0, t.Before-t.Cut), blocks-shortest))
-		last := min(blocks, max(to+t.Cut+t.After, first+shortest))
-		stretches = append(stretches, stretch{
-			frames: Range{first * t.Stride, last * t.Stride},
-			wanted: Range{from - first, to - first},
-		})
+		stretches = append(stretches, m.stretch(frames, Range{from, min(from+step, total)}, t))
 	}
 	return stretches
+}
+
+// stretch is the piece of a clip that its wanted responses depend on.
+func (m *CoreReadout) stretch(frames int, wanted Range, t Timing) stretch {
+	blocks := frames / t.Stride
+	shortest := (m.MinFrames() + t.Stride - 1) / t.Stride
+	// Response i belongs to block i of a piece as of the clip.
+	first := max(0, min(wanted.From-max(0, t.Before-t.Cut), blocks-shortest))
+	last := min(blocks, max(wanted.To+t.Cut+t.After, first+shortest))
+	return stretch{
+		frames: Range{first * t.Stride, last * t.Stride},
+		wanted: Range{wanted.From - first, wanted.To - first},
+	}
+}
+
+// Needed says which frames of a clip some of its responses depend on, and which of
+// the responses to those frames alone they are.
+func (m *CoreReadout) Needed(frames int, responses Range) (stimulus, own Range) {
+	core, local := m.Core.(LocalInTime)
+	if !local {
+		return Range{0, frames}, responses
+	}
+	piece := m.stretch(frames, responses, core.Timing())
+	return piece.frames, piece.wanted
 }
 
 // memory is about how many bytes the responses to one clip take to compute.

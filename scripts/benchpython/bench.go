@@ -49,8 +49,8 @@ const (
 	// long is how long one side of a pair takes at least: short calls are repeated, and
 	// count with their mean, so that waking up from the pause and cold caches, the same
 	// for both sides, do not count.
-	long      = 20 * time.Millisecond
-	mostCalls = 50
+	long      = 100 * time.Millisecond
+	mostCalls = 100
 )
 
 // side is one of the two that are compared.
