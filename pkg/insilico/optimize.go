@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 // Options are what a run needs beside its settings. The zero value is ready for
@@ -130,21 +131,21 @@ func check(m *models.CoreReadout, targets []Neurons, c *Settings) error {
 
 // frozen calls f while the model's parameters collect no gradients.
 func frozen(m *models.CoreReadout, f func() error) (err error) {
+	if err := requireGrads(m, false); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, requireGrads(m, true)) }()
+	return f()
+}
+
+// requireGrads says whether the model's parameters collect gradients, in one
+// computation.
+func requireGrads(m *models.CoreReadout, on bool) error {
 	scope := m.Store().Scope()
-	set := func(on bool) {
+	return torch.Do(context.Background(), torch.Inference, func(*torch.Scope) error {
 		for _, e := range m.Store().Trainable() {
 			scope.RequireGrad(e.Tensor, on)
 		}
-	}
-	set(false)
-	defer func() {
-		set(true)
-		if err == nil {
-			err = scope.Err()
-		}
-	}()
-	if err := scope.Err(); err != nil {
-		return err
-	}
-	return f()
+		return scope.Err()
+	})
 }

@@ -77,12 +77,20 @@ func batchLimit(m *models.CoreReadout, frames int, budget int64) int {
 	}
 	const mapsPerConvolution, copiesOfStimulus, bytes = 6, 4, 4
 	shape := m.StimulusShape(frames)
-	maps := int64(copiesOfStimulus * shape[1])
-	for _, e := range m.Store().Entries() {
-		if sizes, err := m.Store().Scope().Shape(e.Tensor); err == nil && e.Trainable && len(sizes) == 5 {
-			maps += mapsPerConvolution * sizes[0]
-		}
-	}
+	maps := mapsPerConvolution*convolutionMaps(m) + int64(copiesOfStimulus*shape[1])
 	pixels := int64(shape[2] * shape[3] * shape[4])
 	return int(max(1, budget/(bytes*maps*pixels)))
+}
+
+// convolutionMaps are the output channels of all convolutions of the core.
+func convolutionMaps(m *models.CoreReadout) (maps int64) {
+	_ = torch.Do(context.Background(), torch.Inference, func(*torch.Scope) error {
+		for _, e := range m.Store().Trainable() {
+			if sizes, err := m.Store().Scope().Shape(e.Tensor); err == nil && len(sizes) == 5 {
+				maps += sizes[0]
+			}
+		}
+		return nil
+	})
+	return maps
 }
