@@ -54,5 +54,7 @@ func ascending(clips []int64) bool {
 // · width).
 func perFrame(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
 	all := s.Dim(features, 1) * s.Dim(features, 3) * s.Dim(features, 4)
-	return s.Reshape(s.Permute(features, 0, 2, 1, 3, 4), s.Dim(features, 0), s.Dim(features, 2), all)
+	ordered := s.Permute(features, 0, 2, 1, 3, 4)
+	defer s.Free(ordered)
+	return s.Reshape(ordered, s.Dim(features, 0), s.Dim(features, 2), all)
 }

@@ -15,6 +15,19 @@ func (s *Scope) FromFloat32(values []float32, shape ...int64) *Tensor {
 	})
 }
 
+// Lend makes a tensor of values in C order without a copy where the scope computes on
+// the CPU. Until the scope is closed they must not change, and the tensor and what
+// shares its memory (Reshape, Narrow, Detach of it) must not be kept beyond.
+func (s *Scope) Lend(values []float32, shape ...int64) *Tensor {
+	if !s.device.IsCPU() || len(values) == 0 {
+		return s.FromFloat32(values, shape...)
+	}
+	return s.op("lend", func(bool) (libtorch.Handle, *libtorch.Error) {
+		s.owned.lent.Pin(&values[0])
+		return libtorch.LendFloat32(values, shape)
+	})
+}
+
 // FromArray copies an array into a tensor.
 func (s *Scope) FromArray(a *ndarray.Array) *Tensor {
 	return s.op("from array", func(bool) (libtorch.Handle, *libtorch.Error) {

@@ -47,6 +47,7 @@ type Scope struct {
 // scope can be collected, reported and its tensors freed.
 type owned struct {
 	handles []libtorch.Handle
+	lent    runtime.Pinner // memory of Go's under tensors
 	closed  bool
 	made    origin
 }
@@ -91,6 +92,7 @@ func reportForgotten(o *owned) {
 
 func (o *owned) free() {
 	libtorch.Free(o.handles)
+	o.lent.Unpin()
 	o.handles, o.closed = nil, true
 }
 

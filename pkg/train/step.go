@@ -159,8 +159,8 @@ func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool) (norm 
 
 func batchTensors(s *torch.Scope, b *data.Batch) (inputs, targets *torch.Tensor) {
 	clips := int64(b.Clips)
-	inputs = s.FromFloat32(b.Inputs, clips, int64(b.Channels), int64(b.Frames), int64(b.Height), int64(b.Width))
-	return inputs, s.FromFloat32(b.Targets, clips, int64(b.Frames), int64(b.Neurons))
+	inputs = s.Lend(b.Inputs, clips, int64(b.Channels), int64(b.Frames), int64(b.Height), int64(b.Width))
+	return inputs, s.Lend(b.Targets, clips, int64(b.Frames), int64(b.Neurons))
 }
 
 // evaluationLoss is the model's evaluation loss, without gradient.

@@ -326,6 +326,14 @@ func FromFloat32(values []float32, shape []int64, device string) (Handle, *Error
 	return fromBytes(unsafe.Pointer(unsafe.SliceData(values)), 4*len(values), scalarTypes[ndarray.Float32], shape, device)
 }
 
+// LendFloat32 makes a tensor on the CPU over values, which must be pinned for as long
+// as the tensor or a view of it exists.
+func LendFloat32(values []float32, shape []int64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_lend_float32((*C.float)(unsafe.SliceData(values)), C.int64_t(len(values)), ints(shape), C.int(len(shape)), &t)
+	return out(t, e)
+}
+
 func fromBytes(data unsafe.Pointer, size int, code C.int, shape []int64, device string) (h Handle, err *Error) {
 	withDevice(device, func(d *C.char) {
 		var t C.ort_tensor

@@ -74,6 +74,14 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"SetState":     func(r *random) (Handle, *Error) { return nil, SetGeneratorState(r.generator, r.tensor()) },
 }
 
+// lent is memory that outlives every tensor of the tests.
+var (
+	lent   = make([]float32, 50)
+	pinner runtime.Pinner
+)
+
+func init() { pinner.Pin(&lent[0]) }
+
 func conv3D(r *random) (Handle, *Error) {
 	x, weight, bias := r.tensor(), r.tensor(), r.tensor()
 	if !r.missing && r.bool() { // shapes that fit, now and then
@@ -217,6 +225,9 @@ func sgdStep(r *random) *Error {
 // creations are the entries that make tensors from nothing.
 var creations = map[string]func(r *random) (Handle, *Error){
 	"FromArray": fromArray,
+	"LendFloat32": func(r *random) (Handle, *Error) {
+		return LendFloat32(lent[:r.between(0, len(lent))], r.sizes())
+	},
 	"FromFloat32": func(r *random) (Handle, *Error) {
 		return FromFloat32(make([]float32, r.between(0, 50)), r.sizes(), r.device())
 	},

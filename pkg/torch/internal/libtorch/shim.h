@@ -107,6 +107,8 @@ ort_error *ort_correlations(int flags, ort_tensor output, ort_tensor target, dou
 /* Creation. dtype is a c10::ScalarType; device a string such as "cpu", "cuda:0". */
 ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, const int64_t *shape, int n,
                           const char *device, ort_tensor *out);
+/* A tensor on the CPU over memory of the caller's, which must outlive it and all views of it. */
+ort_error *ort_lend_float32(const float *data, int64_t size, const int64_t *shape, int n, ort_tensor *out);
 ort_error *ort_full(double value, int dtype, const int64_t *shape, int n, const char *device, ort_tensor *out);
 ort_error *ort_linspace(double start, double end, int64_t steps, const char *device, ort_tensor *out);
 ort_error *ort_normal(ort_generator generator, double mean, double std, const int64_t *shape, int n,

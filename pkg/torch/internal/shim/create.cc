@@ -2,6 +2,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "common.h"
@@ -29,6 +30,16 @@ ORT_API ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, c
                 " bytes, got ", nbytes);
     if (nbytes > 0) std::memcpy(host.data_ptr(), data, nbytes);
     return host.to(at::Device(device));
+  });
+}
+
+ORT_API ort_error *ort_lend_float32(const float *data, int64_t size, const int64_t *shape, int n, ort_tensor *out) {
+  return produce(0, out, [&] {
+    const auto sizes = ints(shape, n);
+    TORCH_CHECK(std::all_of(sizes.begin(), sizes.end(), [](int64_t d) { return d >= 0; }) &&
+                    c10::multiply_integers(sizes) == size,
+                "shape ", sizes, " does not have ", size, " elements");
+    return at::from_blob(const_cast<float *>(data), sizes, at::kFloat);
   });
 }
 
