@@ -38,7 +38,7 @@ func (b *batch) begin(root *torch.Scope, first int) error {
 	b.rows = make([][]float32, len(b.targets))
 	b.optimizer = b.settings.Optimizer(root, b.clips)
 	b.objective = objective{model: b.model, reducer: b.settings.Reducer, result: b.result}
-	return b.objective.prepare(root, b.targets)
+	return b.objective.prepare(root, b.settings.Frames, b.targets)
 }
 
 // optimize makes steps until all clips have ended. When the run is interrupted

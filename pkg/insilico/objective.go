@@ -20,6 +20,8 @@ type objective struct {
 	result   *Result // gets the window and warnings
 	core     models.Core
 	readouts map[string]*chosenReadout
+	needed   models.Range // frames of the stimulus
+	window   models.Range // of the response to those
 }
 
 // chosenReadout is a session's readout of the neurons that are asked for.
@@ -28,9 +30,13 @@ type chosenReadout struct {
 	place map[int]int64 // in it, of the session's neurons
 }
 
-// prepare works out what the stimuli do not change: the core's kernels and the
-// readouts of all neurons of the targets. They live in root.
-func (o *objective) prepare(root *torch.Scope, targets []Neurons) error {
+// prepare works out what the stimuli, of some frames, do not change: the core's
+// kernels, the readouts of all neurons of the targets, the window. Tensors live in
+// root.
+func (o *objective) prepare(root *torch.Scope, frames int, targets []Neurons) error {
+	if err := o.lookAt(frames); err != nil {
+		return err
+	}
 	o.core = o.model.Core.Fixed(root)
 	o.readouts = map[string]*chosenReadout{}
 	for _, session := range sessionsOf(targets) {
@@ -52,27 +58,32 @@ func (o *objective) prepare(root *torch.Scope, targets []Neurons) error {
 	return root.Err()
 }
 
+// lookAt finds the window of the response to a stimulus of some frames, and what of
+// the stimulus it depends on.
+func (o *objective) lookAt(frames int) error {
+	total := o.model.ResponseFrames(frames)
+	if total == 0 {
+		return errNoResponse
+	}
+	start, length, warning, err := o.reducer.Window(int64(total))
+	if err != nil {
+		return err
+	}
+	o.result.Window = Window{Start: start, Length: length, Frames: int64(total)}
+	o.result.warn(warning)
+	o.needed, o.window = o.model.Needed(frames, models.Range{From: int(start), To: int(start + length)})
+	return nil
+}
+
 // values gives the objective (batch) of clips (batch, channels, time, height,
 // width), clip i for targets[i]. The core runs once, over the frames that the window
 // depends on, and readouts only for the clips that need their session.
 func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (*torch.Tensor, error) {
-	frames := int(s.Dim(x, 2))
-	total := o.model.ResponseFrames(frames)
-	if total == 0 && s.Err() == nil {
-		return nil, errNoResponse
-	}
-	start, length, warning, err := o.reducer.Window(int64(total))
-	if err != nil {
-		return nil, err
-	}
-	o.result.Window = Window{Start: start, Length: length, Frames: int64(total)}
-	o.result.warn(warning)
-	needed, own := o.model.Needed(frames, models.Range{From: int(start), To: int(start + length)})
-	if needed.Len() < frames {
-		x = s.Narrow(x, 2, int64(needed.From), int64(needed.Len()))
+	if int64(o.needed.Len()) < s.Dim(x, 2) {
+		x = s.Narrow(x, 2, int64(o.needed.From), int64(o.needed.Len()))
 	}
 	traces := o.traces(s, o.core.Forward(s, x), targets)
-	return s.Mean(s.Narrow(traces, 1, int64(own.From), length), 1), s.Err()
+	return s.Mean(s.Narrow(traces, 1, int64(o.window.From), int64(o.window.Len())), 1), s.Err()
 }
 
 // traces are the mean responses (batch, time) of each clip's neurons.

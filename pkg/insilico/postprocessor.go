@@ -31,6 +31,19 @@ func (r Ranges) check(n *config.Node) error {
 	return nil
 }
 
+// clip is x (batch, channels, …) with each channel clipped to its range; channels
+// beyond the last range stay as they are.
+func (r Ranges) clip(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	channels := make([]*torch.Tensor, s.Dim(x, 1))
+	for i := range channels {
+		channels[i] = s.Narrow(x, 1, int64(i), 1)
+		if i < len(r) && r[i] != (Range{}) {
+			channels[i] = s.Clamp(channels[i], r[i][0], r[i][1])
+		}
+	}
+	return s.Cat(1, channels...)
+}
+
 // ChangeNormJointlyClipRangeSeparately scales each stimulus to a 2-norm, also
 // upwards, then clips each channel to its range. So the norm of the result is at
 // most Norm.
@@ -56,14 +69,7 @@ func (c ChangeNormJointlyClipRangeSeparately) Process(s *torch.Scope, x *torch.T
 		factor := s.MulScalar(s.PowScalar(norm, -1), *c.Norm)
 		x = s.Mul(x, s.Reshape(factor, -1, 1, 1, 1, 1))
 	}
-	channels := make([]*torch.Tensor, len(c.MinMaxValues))
-	for i, bounds := range c.MinMaxValues {
-		channels[i] = s.Narrow(x, 1, int64(i), 1)
-		if bounds != (Range{}) {
-			channels[i] = s.Clamp(channels[i], bounds[0], bounds[1])
-		}
-	}
-	return s.Cat(1, channels...)
+	return c.MinMaxValues.clip(s, x)
 }
 
 // positive tells whether v is a number above zero, and finite.

@@ -36,23 +36,20 @@ func (r RangeRegularizationLoss) Check(channels int) error {
 
 // Loss is the penalty of each stimulus.
 func (r RangeRegularizationLoss) Loss(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	loss := s.Zeros(s.Dim(x, 0))
-	for i, bounds := range r.MinMaxValues {
-		channel := flat(s, s.Narrow(x, 1, int64(i), 1))
-		if low := bounds[0]; low != nil {
-			below := s.ReLU(s.AddScalar(s.Neg(channel), *low))
-			loss = s.Add(loss, s.Sum(below, 1))
-		}
-		if high := bounds[1]; high != nil {
-			above := s.ReLU(s.AddScalar(channel, -*high))
-			loss = s.Add(loss, s.Sum(above, 1))
-		}
-	}
+	// What lies outside is the distance to the nearest value inside, whose own
+	// gradient is zero.
+	loss := s.Sum(flat(s, s.Abs(s.Sub(x, r.inside(s, x)))), 1)
 	if r.MaxNorm != nil {
 		excess := s.AddScalar(s.Norm(flat(s, x), 1), -*r.MaxNorm)
 		loss = s.Add(loss, s.ReLU(excess))
 	}
 	return s.MulScalar(loss, r.Factor)
+}
+
+// inside is the stimulus clipped to the ranges, a constant.
+func (r RangeRegularizationLoss) inside(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	defer s.NoGrad()()
+	return r.MinMaxValues.clip(s, x)
 }
 
 func rangeLossFromConfig(n *config.Node, _ struct{}) (Regularizer, error) {
