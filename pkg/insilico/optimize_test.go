@@ -3,6 +3,7 @@ package insilico
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -358,23 +359,24 @@ func BenchmarkOptimize(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer m.Close()
+	defer torch.SetThreads(torch.Threads())
 	neurons, err := AllNeurons(m, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	all := IncreaseObjective{}.Targets(append(neurons, neurons...))
-	for _, n := range []struct {
-		name    string
-		targets []Neurons
-	}{{"1", all[:1]}, {"16", all[:16]}} {
-		b.Run(n.name, func(b *testing.B) {
-			torch.SetThreads(1)
-			s := settings(b, "")
-			for b.Loop() {
-				if _, err := Optimize(b.Context(), m, n.targets, s, Options{}); err != nil {
-					b.Fatal(err)
+	one := IncreaseObjective{}.Targets(neurons)
+	for _, n := range []int{1, 16, 128} {
+		targets := slices.Repeat(one, n/len(one)+1)[:n]
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%d/threads=%d", n, threads), func(b *testing.B) {
+				torch.SetThreads(threads)
+				s := settings(b, "")
+				for b.Loop() {
+					if _, err := Optimize(b.Context(), m, targets, s, Options{}); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -55,11 +55,8 @@ func randomSeparable(r *rand.Rand) separableCase {
 func TestSeparableOperationsEqualTheirParts(t *testing.T) { compareSeparables(t, 500) }
 
 func compareSeparables(t *testing.T, n int) {
-	g, err := NewGenerator(1, CPU)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
+	t.Helper()
+	g := newGenerator(t, 1)
 	shapes := rand.New(rand.NewPCG(1, 2))
 	cases := slices.Clone(separableCases)
 	for len(cases) < n {
@@ -73,6 +70,7 @@ func compareSeparables(t *testing.T, n int) {
 }
 
 func compareSeparable(t *testing.T, g *Generator, c separableCase) {
+	t.Helper()
 	do(t, Probe, func(s *Scope) error {
 		x, spatial, temporal := c.operands(s, g)
 		convolve := func(x, spatial, temporal *Tensor) *Tensor {
@@ -230,73 +228,6 @@ func TestEveryVariantOfTheSeparableConv(t *testing.T) {
 			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
-			}
-		})
-	}
-}
-
-// TestSeparableConvIsTheSameOnAnyNumberOfThreads: parts are added in the order of
-// the clips, not of the threads.
-func TestSeparableConvIsTheSameOnAnyNumberOfThreads(t *testing.T) {
-	defer SetThreads(0)
-	c := separableCases[0]
-	var first [][]float32
-	for _, n := range []int{1, 2, 3} {
-		SetThreads(n)
-		g, err := NewGenerator(3, CPU)
-		if err != nil {
-			t.Fatal(err)
-		}
-		do(t, Probe, func(s *Scope) error {
-			x := s.RequireGrad(s.Randn(g, c.batch, c.in, c.frames, c.height, c.width), true)
-			v := s.RequireGrad(s.Randn(g, c.out, c.in, 1, c.kh, c.kw), true)
-			w := s.RequireGrad(s.Randn(g, c.out, c.in, c.kt, 1, 1), true)
-			y := s.SeparableConv3D(x, v, w, c.padding, c.same)
-			s.Backward(s.Sum(s.Square(y)))
-			var all [][]float32
-			for _, t2 := range []*Tensor{y, s.Grad(x), s.Grad(v), s.Grad(w)} {
-				all = append(all, values(t, s, t2))
-			}
-			if first == nil {
-				first = all
-			}
-			for i := range all {
-				for j := range all[i] {
-					if all[i][j] != first[i][j] {
-						t.Fatalf("%d threads: value %d of result %d differs", n, j, i)
-					}
-				}
-			}
-			return nil
-		})
-		g.Close()
-	}
-}
-
-func BenchmarkSeparableConv(b *testing.B) {
-	c := separableCases[0]
-	c.batch = 16
-	for _, fused := range []bool{true, false} {
-		b.Run(map[bool]string{true: libtorch.SeparableVariant(), false: "conv3d"}[fused], func(b *testing.B) {
-			g, err := NewGenerator(1, CPU)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer g.Close()
-			err = Do(b.Context(), Inference, func(s *Scope) error {
-				x := s.Randn(g, c.batch, c.in, c.frames, c.height, c.width)
-				v, w := s.Randn(g, c.out, c.in, 1, c.kh, c.kw), s.Randn(g, c.out, c.in, c.kt, 1, 1)
-				for b.Loop() {
-					if fused {
-						s.Free(s.SeparableConv3D(x, v, w, c.padding, c.same))
-					} else {
-						s.Free(s.Conv3D(x, s.Mul(w, v), nil, Conv3DOptions{}))
-					}
-				}
-				return s.Err()
-			})
-			if err != nil {
-				b.Fatal(err)
 			}
 		})
 	}
