@@ -107,19 +107,14 @@ func (c *stSeparableConv) fix(s *torch.Scope) *stSeparableConv {
 
 // temporalBasis are the sines and cosines (k, time) at a stretch of time (1),
 // under the mask m(t) = sigmoid(τ + int(0.95 T) / stretch) that fades out the
-// frames furthest in the past.
+// frames furthest in the past. Its constants are made where it computes: a copy from
+// the host would hold up a GPU.
 func temporalBasis(s *torch.Scope, stretch *torch.Tensor, length int64) (sines, cosines *torch.Tensor) {
-	times := make([]float32, length)
-	for t := range times {
-		times[t] = float32(int64(t) - length)
-	}
-	waves := make([]float32, length/subsampling)
-	for k := range waves {
-		waves[k] = float32(k)
-	}
-	tau := s.FromFloat32(times, 1, length)
+	waves := length / subsampling
+	tau := s.Reshape(s.Linspace(float64(-length), -1, length), 1, length)
+	wave := s.Reshape(s.Linspace(0, float64(waves-1), waves), waves, 1)
 	frequency := s.MulScalar(s.MulScalar(s.Mul(stretch, tau), 2*math.Pi), 1/float64(length))
-	phase := s.Mul(s.FromFloat32(waves, int64(len(waves)), 1), frequency)
+	phase := s.Mul(wave, frequency)
 	delay := s.Div(s.Full(math.Floor(float64(length)*0.95), 1), stretch)
 	mask := s.Sigmoid(s.Add(tau, delay))
 	return s.Mul(mask, s.Sin(phase)), s.Mul(mask, s.Cos(phase))
