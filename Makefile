@@ -20,7 +20,7 @@ go-build   = go build -trimpath -o $(1) -ldflags "-X $(module)/cmd/openretina/in
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Print this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##### build
 
@@ -57,6 +57,10 @@ test: libtorch ## Run all tests.
 test-race: libtorch ## Run the tests of all packages that do without tensors under the race detector.
 	@$(native) go test -race $$(scripts/list-packages.sh)
 
+.PHONY: test-sanitize
+test-sanitize: libtorch ## Run the tests of pkg/torch with our C++ under the address and undefined-behaviour sanitizers.
+	@$(native) OPENRETINA_NATIVE="$$OPENRETINA_NATIVE" scripts/test-sanitize.sh
+
 .PHONY: test-python
 test-python: build ## Compare with the Python package, in a virtual environment of its own (6 GB).
 	@scripts/test-python.sh
@@ -91,4 +95,4 @@ $(vulncheck):
 
 .PHONY: clean
 clean: ## Remove what was built, but not lib/ (remove that by hand to install libtorch anew).
-	rm -rf bin build/native demo
+	rm -rf bin build/native build/native-sanitize demo

@@ -7,6 +7,8 @@
 # NATIVE   the prefix that holds torch/, and gets openretina/*.so
 # GOTORCH  folder of gotorch's sources (above cgotorch/)
 # BUILD    folder for objects and dependency files
+#
+# scripts/test-sanitize.sh gives SHIMFLAGS and SANITIZE, the linker's flag for the sanitizers, of its own.
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -65,6 +67,6 @@ $(OUT)/libcgotorch.so: $(BUILD)/gotorch.o | $(OUT)
 	@$(CXX) -o $@.part $< $(LDFLAGS) && mv $@.part $@
 
 $(OUT)/libopenretina_torch.so: $(shim.o) $(BUILD)/objects | $(OUT)
-	@$(CXX) -o $@.part $(shim.o) $(LDFLAGS) $(GOMP) && mv $@.part $@
+	@$(CXX) $(SANITIZE) -o $@.part $(shim.o) $(LDFLAGS) $(GOMP) && mv $@.part $@
 
 -include $(shim.o:.o=.d)

@@ -57,16 +57,27 @@ inline Vec *scratch(int64_t n) {
     int64_t size = 0;
     ~Memory() { std::free(data); }
   } memory;
-  if (n > memory.size) {
+#ifdef ORT_EXACT_SCRATCH // the address sanitizer is to see the end of what was asked for
+  const bool wanted = n != memory.size;
+  constexpr size_t alignment = sizeof(Vec);
+#else
+  const bool wanted = n > memory.size;
+  constexpr size_t alignment = 64;
+#endif
+  if (wanted) {
     std::free(memory.data);
     memory.size = 0;
-    memory.data = static_cast<Vec *>(std::aligned_alloc(64, (n * sizeof(Vec) + 63) / 64 * 64));
+    memory.data =
+        static_cast<Vec *>(std::aligned_alloc(alignment, (n * sizeof(Vec) + alignment - 1) / alignment * alignment));
     if (memory.data == nullptr) throw std::bad_alloc();
     memory.size = n;
   }
   return memory.data;
 }
 enum Slots { kStrip, kSums, kTransposed, kTaps };
+
+// Bytes of the first-level cache that one operand may take.
+constexpr int64_t kFirstLevel = 32 << 10;
 
 // How many rows of the given number of vectors stay in the second-level cache.
 inline int64_t cached_rows(int64_t row, int64_t rows) {
@@ -222,9 +233,9 @@ inline void temporal_strip(const SeparableShape &s, Strip strip, int64_t t, cons
   }
 }
 
-// y of C neighbours in a row of F frames += K columns of taps over u.
+// y of C neighbours in a row of F frames += n rows of K taps over u.
 template <int F, int C, int K>
-inline void spatial_tile(const SeparableShape &s, const Vec *u, int64_t u_frame, const Vec *taps, Vec *y,
+inline void spatial_tile(const SeparableShape &s, int64_t n, const Vec *u, int64_t u_frame, const Vec *taps, Vec *y,
                          int64_t y_frame) {
   Vec acc[F][C];
   ORT_UNROLL
@@ -232,7 +243,7 @@ inline void spatial_tile(const SeparableShape &s, const Vec *u, int64_t u_frame,
     ORT_UNROLL
     for (int c = 0; c < C; c++) acc[f][c] = y[f * y_frame + c];
   const int64_t width = s.padded_width();
-  for (int64_t h = 0; h < s.kh; h++, taps += s.kw, u += width) {
+  for (int64_t h = 0; h < n; h++, taps += s.kw, u += width) {
     Vec w[K];
     ORT_UNROLL
     for (int k = 0; k < K; k++) w[k] = taps[k];
@@ -252,18 +263,21 @@ inline void spatial_tile(const SeparableShape &s, const Vec *u, int64_t u_frame,
     for (int c = 0; c < C; c++) y[f * y_frame + c] = acc[f][c];
 }
 
-// y of rows += the spatial taps over u, F frames.
+// y of rows += the spatial taps over u, F frames. As many rows of taps at a time as
+// keep the rows of u that they meet in the first-level cache.
 template <int F>
 inline void spatial_strip(const SeparableShape &s, int64_t rows, const Vec *u, int64_t u_frame, const Vec *taps,
                           Vec *y) {
-  const int64_t columns = s.out_width(), y_frame = rows * columns;
-  in_pieces<ORT_TAPS>(s.kw, [&](int64_t tap, auto k) {
-    for (int64_t r = 0; r < rows; r++)
-      in_pieces<ORT_COLUMNS>(columns, [&](int64_t at, auto c) {
-        spatial_tile<F, c, k>(s, u + r * s.padded_width() + at + tap, u_frame, taps + tap, y + r * columns + at,
-                              y_frame);
-      });
-  });
+  const int64_t columns = s.out_width(), width = s.padded_width(), y_frame = rows * columns;
+  const int64_t most = std::clamp<int64_t>(kFirstLevel / (F * width * int64_t(sizeof(Vec))), 1, s.kh);
+  for (int64_t h = 0; h < s.kh; h += most)
+    in_pieces<ORT_TAPS>(s.kw, [&](int64_t tap, auto k) {
+      for (int64_t r = 0; r < rows; r++)
+        in_pieces<ORT_COLUMNS>(columns, [&](int64_t at, auto c) {
+          spatial_tile<F, c, k>(s, std::min(most, s.kh - h), u + (r + h) * width + at + tap, u_frame,
+                                taps + h * s.kw + tap, y + r * columns + at, y_frame);
+        });
+    });
 }
 
 // Writes n vectors of positions as lanes rows of floats, stride apart.
