@@ -268,6 +268,20 @@ func SeparableConv3D(grad bool, x, spatial, temporal Handle, padding *[3]int64) 
 	return out(t, e)
 }
 
+// The forms of ComposedConv3D: FasterForm is measured once for each shape.
+const (
+	FullKernel Op = C.ORT_FULL_KERNEL
+	InFactors  Op = C.ORT_IN_FACTORS
+	FasterForm Op = C.ORT_FASTER_FORM
+)
+
+// ComposedConv3D is SeparableConv3D by libtorch's own operations, as on a GPU.
+func ComposedConv3D(grad bool, form Op, x, spatial, temporal Handle, padding *[3]int64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_composed_conv3d(flags(grad), C.int(form), in(x), in(spatial), in(temporal), three(padding), &t)
+	return out(t, e)
+}
+
 // BatchNormShift is a layer's BatchNorm and the bias behind it, Shift.
 type BatchNormShift struct {
 	Weight, Bias, Mean, Variance, Shift Handle

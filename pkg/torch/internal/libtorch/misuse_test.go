@@ -39,6 +39,7 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Conv3D":          func(r *random) (Handle, *Error) { return conv3D(r) },
 	"SeparableConv3D": separableConv3D,
 	"SeparableLayer":  separableLayer,
+	"ComposedConv3D":  composedConv3D,
 	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
 	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
 	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },
@@ -104,6 +105,11 @@ func conv3D(r *random) (Handle, *Error) {
 func separableConv3D(r *random) (Handle, *Error) {
 	x, spatial, temporal, _ := r.separable()
 	return SeparableConv3D(r.bool(), x, spatial, temporal, r.padding())
+}
+
+func composedConv3D(r *random) (Handle, *Error) {
+	x, spatial, temporal, _ := r.separable()
+	return ComposedConv3D(r.bool(), Op(r.between(-1, 4)), x, spatial, temporal, r.padding())
 }
 
 func separableLayer(r *random) (Handle, *Error) {

@@ -80,6 +80,11 @@ ort_error *ort_conv3d(int flags, ort_tensor x, ort_tensor weight, ort_tensor bia
  * stride 1), else with the full kernel. padding NULL means "same". */
 ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
                                 const int64_t *padding, ort_tensor *out);
+/* The same by libtorch's own operations, as on a GPU, in one form or in the one that
+ * is measured, once for each shape, to be the faster. */
+enum ort_conv_form { ORT_FULL_KERNEL, ORT_IN_FACTORS, ORT_FASTER_FORM };
+ort_error *ort_composed_conv3d(int flags, int form, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
+                               const int64_t *padding, ort_tensor *out);
 /* A layer of the core: ELU(BatchNorm(separable_conv3d(x)) + shift), as one operation
  * where that is possible. All have one entry for each output channel; shift has the
  * shape (1, out, 1, 1, 1). Training updates running_mean and running_var in place.

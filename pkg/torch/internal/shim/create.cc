@@ -25,11 +25,14 @@ const at::Generator &generator_of(ort_generator handle) {
 ORT_API ort_error *ort_from_bytes(const void *data, int64_t nbytes, int dtype, const int64_t *shape, int n,
                                   const char *device, ort_tensor *out) {
   return produce(0, out, [&] {
-    auto host = at::empty(ints(shape, n), options(dtype, "cpu"));
+    const at::Device where(device);
+    // From pinned memory a GPU copies while the host goes on; libtorch's allocator
+    // gives the memory out again once the copy is done.
+    auto host = at::empty(ints(shape, n), options(dtype, "cpu").pinned_memory(where.is_cuda()));
     TORCH_CHECK(static_cast<int64_t>(host.nbytes()) == nbytes, "shape ", ints(shape, n), " needs ", host.nbytes(),
                 " bytes, got ", nbytes);
     if (nbytes > 0) std::memcpy(host.data_ptr(), data, nbytes);
-    return host.to(at::Device(device));
+    return host.to(where, /*non_blocking=*/where.is_cuda());
   });
 }
 

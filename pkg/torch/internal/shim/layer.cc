@@ -183,7 +183,7 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
 };
 
 at::Tensor layer(const SeparableOperands &operands, const Norm &norm, bool frames_first) {
-  if (!operands.fit()) return norm.composed(operands.full());
+  if (!operands.fit()) return norm.composed(operands.composed());
   if (!norm.fit(operands.spatial.size(0))) return norm.composed(operands.fused());
   const auto x = operands.padded_frames();
   const auto s = operands.shape(x, frames_first);

@@ -50,7 +50,14 @@ std::array<int64_t, 6> SeparableOperands::border() const {
 bool SeparableOperands::fit() const {
   if (full_kernel_wanted()) return false;
   for (const auto *t : {&x, &spatial, &temporal}) {
-    if (t->dim() != 5 || !t->is_cpu() || t->scalar_type() != at::kFloat || t->numel() == 0) return false;
+    if (!t->is_cpu() || t->scalar_type() != at::kFloat) return false;
+  }
+  return separable();
+}
+
+bool SeparableOperands::separable() const {
+  for (const auto *t : {&x, &spatial, &temporal}) {
+    if (t->dim() != 5 || t->numel() == 0) return false;
   }
   const auto zeros = border();
   const bool channels = spatial.size(1) == x.size(1) && temporal.size(1) == x.size(1) &&
@@ -209,7 +216,7 @@ ORT_API ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spat
                                         const int64_t *padding, ort_tensor *out) {
   return produce(flags, out, [&] {
     const SeparableOperands operands{tensor(x), tensor(spatial), tensor(temporal), padding};
-    return operands.fit() ? operands.fused() : operands.full();
+    return operands.fit() ? operands.fused() : operands.composed();
   });
 }
 

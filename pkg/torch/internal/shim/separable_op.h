@@ -25,12 +25,20 @@ struct SeparableOperands {
   at::Tensor x, spatial, temporal;
   const int64_t *padding;
 
-  // Whether the kernels can compute it; all else is conv3d's, errors included.
+  // Whether the shapes are those of a separable convolution with a result.
+  bool separable() const;
+  // Whether the kernels can compute it; all else is libtorch's, errors included.
   bool fit() const;
   // By the kernels, where they fit.
   at::Tensor fused() const;
   // With the full kernel, by libtorch.
   at::Tensor full() const;
+  // In factors, by libtorch; where separable.
+  at::Tensor factored() const;
+  // By libtorch, in the form of the two that was measured to be the faster.
+  at::Tensor measured() const;
+  // By libtorch, in the form that suits the device.
+  at::Tensor composed() const;
   // x for the kernels: contiguous, with the zeros before and after its frames. Those
   // around each frame the kernels think of themselves.
   at::Tensor padded_frames() const;

@@ -1,0 +1,118 @@
+package torch
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
+)
+
+// composedConv is the convolution as a GPU computes it.
+func composedConv(s *Scope, form libtorch.Op, o []*Tensor, padding *[3]int64) *Tensor {
+	return s.op("composed conv3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.ComposedConv3D(grad, form, o[0].handle, o[1].handle, o[2].handle, padding)
+	}, o...)
+}
+
+func seededGenerator(t *testing.T, seed uint64) *Generator {
+	t.Helper()
+	g, err := NewGenerator(seed, CPU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
+// TestComposedConvInFactors compares value and gradients with the full kernel's.
+func TestComposedConvInFactors(t *testing.T) {
+	for i, c := range []struct {
+		clips, in, out, frames, side int64
+		taps, height, width          int64
+		padding                      *[3]int64
+	}{
+		{2, 2, 3, 9, 7, 4, 3, 3, &[3]int64{}},
+		{1, 1, 5, 8, 6, 3, 5, 2, &[3]int64{1, 2, 0}},
+		{3, 4, 1, 6, 5, 6, 1, 1, &[3]int64{0, 0, 3}},
+		{2, 3, 4, 6, 6, 5, 3, 3, nil},
+		{2, 3, 2, 6, 6, 4, 2, 3, nil}, // "same" with more zeros after than before
+		{1, 2, 2, 1, 5, 1, 3, 3, &[3]int64{}},
+	} {
+		do(t, Train, func(s *Scope) error {
+			g := seededGenerator(t, uint64(i))
+			operands := []*Tensor{
+				s.Randn(g, c.clips, c.in, c.frames, c.side, c.side),
+				s.Randn(g, c.out, c.in, 1, c.height, c.width), s.Randn(g, c.out, c.in, c.taps, 1, 1),
+			}
+			form := func(form libtorch.Op) func([]*Tensor) *Tensor {
+				return func(o []*Tensor) *Tensor { return composedConv(s, form, o, c.padding) }
+			}
+			what := fmt.Sprintf("case %d", i)
+			compare(t, s, what, operands, form(libtorch.InFactors), form(libtorch.FullKernel))
+			compare(t, s, what+", measured", operands, form(libtorch.FasterForm), form(libtorch.FullKernel))
+			return s.Err()
+		})
+	}
+}
+
+// TestComposedConvRemembersItsForm: the same shape gives the same bits.
+func TestComposedConvRemembersItsForm(t *testing.T) {
+	do(t, Inference, func(s *Scope) error {
+		g := seededGenerator(t, 1)
+		operands := []*Tensor{s.Randn(g, 2, 2, 12, 9, 9), s.Randn(g, 4, 2, 1, 3, 3), s.Randn(g, 4, 2, 5, 1, 1)}
+		first := values(t, s, composedConv(s, libtorch.FasterForm, operands, nil))
+		for range 3 {
+			again := values(t, s, composedConv(s, libtorch.FasterForm, operands, nil))
+			for i := range first {
+				if again[i] != first[i] {
+					t.Fatalf("value %d is %v, was %v", i, again[i], first[i])
+				}
+			}
+		}
+		return s.Err()
+	})
+}
+
+func TestComposedConvRefuses(t *testing.T) {
+	for _, form := range []libtorch.Op{libtorch.InFactors, libtorch.FasterForm, 9} {
+		err := Do(t.Context(), Inference, func(s *Scope) error {
+			composedConv(s, form, []*Tensor{s.Ones(1, 2, 4, 4, 4), s.Ones(3, 1, 1, 2, 2), s.Ones(3, 2, 2, 1, 1)}, nil)
+			return s.Err()
+		})
+		if err == nil {
+			t.Errorf("form %d takes spatial weights of another number of channels", form)
+		}
+	}
+}
+
+// TestSeparableOperationsOnAGPU compares a layer's convolution with the CPU's, and a
+// batch's way there and back.
+func TestSeparableOperationsOnAGPU(t *testing.T) {
+	device, _, err := SelectDevice("cuda")
+	if err != nil {
+		t.Skip("needs a GPU: ", err)
+	}
+	err = DoOn(t.Context(), device, Inference, func(s *Scope) error {
+		g := seededGenerator(t, 3)
+		operands := []*Tensor{s.Randn(g, 2, 2, 12, 9, 9), s.Randn(g, 4, 2, 1, 3, 3), s.Randn(g, 4, 2, 5, 1, 1)}
+		got := s.SeparableConv3D(operands[0], operands[1], operands[2], [3]int64{}, false)
+		there := values(t, s, got)
+		host := make([][]float32, len(operands))
+		for i, o := range operands {
+			host[i] = values(t, s, o)
+		}
+		return Do(t.Context(), Inference, func(c *Scope) error {
+			want := c.SeparableConv3D(c.Lend(host[0], 2, 2, 12, 9, 9), c.Lend(host[1], 4, 2, 1, 3, 3),
+				c.Lend(host[2], 4, 2, 5, 1, 1), [3]int64{}, false)
+			for i, w := range values(t, c, want) {
+				if d := there[i] - w; d > 0.05 || d < -0.05 { // cuDNN may round factors to TF32
+					t.Fatalf("value %d is %g, on the CPU %g", i, there[i], w)
+				}
+			}
+			return c.Err()
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
