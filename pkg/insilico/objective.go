@@ -93,27 +93,35 @@ func (o *objective) traces(s *torch.Scope, features *torch.Tensor, targets []Neu
 	total := int64(0)
 	for _, session := range sessionsOf(targets) {
 		readout := o.readouts[session]
-		var clips, neurons, own []int64
-		for clip, target := range targets {
-			for _, n := range target {
-				if n.Session != session {
-					continue
-				}
-				if len(own) == 0 || own[len(own)-1] != int64(clip) {
-					own = append(own, int64(clip))
-				}
-				clips, neurons = append(clips, int64(len(own)-1)), append(neurons, readout.place[n.Index])
-				rows[clip] = append(rows[clip], total)
-				total++
-			}
-		}
+		own, clips, neurons := readout.pairs(session, targets)
 		of := features
 		if len(own) < len(targets) {
 			of = s.IndexSelect(features, 0, own)
 		}
 		parts = append(parts, readout.Pairs(s, of, clips, neurons))
+		for _, clip := range clips {
+			rows[own[clip]] = append(rows[own[clip]], total)
+			total++
+		}
 	}
 	return means(s, parts, rows)
+}
+
+// pairs lists the targets' neurons of the session: the clips that have any (own), and
+// for each neuron the place of its clip in own and its own place in the readout.
+func (r *chosenReadout) pairs(session string, targets []Neurons) (own, clips, neurons []int64) {
+	for clip, target := range targets {
+		for _, n := range target {
+			if n.Session != session {
+				continue
+			}
+			if len(own) == 0 || own[len(own)-1] != int64(clip) {
+				own = append(own, int64(clip))
+			}
+			clips, neurons = append(clips, int64(len(own)-1)), append(neurons, r.place[n.Index])
+		}
+	}
+	return own, clips, neurons
 }
 
 // means are those of the named rows of all parts together, (sets of rows, time).

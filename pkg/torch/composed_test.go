@@ -2,6 +2,8 @@ package torch
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/torch/internal/libtorch"
@@ -114,5 +116,44 @@ func TestSeparableOperationsOnAGPU(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestComposedConvInBFloat16: values are float32 again, and near within bfloat16's
+// eight bits.
+func TestComposedConvInBFloat16(t *testing.T) {
+	do(t, Inference, func(s *Scope) error {
+		g := seededGenerator(t, 5)
+		operands := []*Tensor{s.Randn(g, 2, 2, 9, 7, 7), s.Randn(g, 3, 2, 1, 3, 3), s.Randn(g, 3, 2, 4, 1, 1)}
+		got := values(t, s, composedConv(s, libtorch.InBFloat16, operands, &[3]int64{}))
+		want := values(t, s, composedConv(s, libtorch.FullKernel, operands, &[3]int64{}))
+		largest, worst := 0.0, 0.0
+		for i, v := range want {
+			largest = math.Max(largest, math.Abs(float64(v)))
+			worst = math.Max(worst, math.Abs(float64(got[i]-v)))
+		}
+		if worst == 0 || worst > 0.02*largest {
+			t.Errorf("deviates by %v, largest value %v", worst, largest)
+		}
+		return nil
+	})
+}
+
+// TestGPUPrecisionLeavesTheCPUAlone: the CPU computes the same bits.
+func TestGPUPrecisionLeavesTheCPUAlone(t *testing.T) {
+	respond := func() (out []float32) {
+		do(t, Inference, func(s *Scope) error {
+			g := seededGenerator(t, 6)
+			x, w := s.Randn(g, 2, 2, 9, 7, 7), s.Randn(g, 3, 2, 1, 3, 3)
+			y := s.SeparableConv3D(x, w, s.Randn(g, 3, 2, 4, 1, 1), [3]int64{}, false)
+			out = append(values(t, s, y), values(t, s, s.MatMul(s.Randn(g, 40, 50), s.Randn(g, 50, 60)))...)
+			return nil
+		})
+		return out
+	}
+	before := respond()
+	SetPrecision(CPU, Precision{TF32: true, BFloat16Convolutions: true})
+	if !slices.Equal(before, respond()) {
+		t.Error("results on the CPU changed")
 	}
 }

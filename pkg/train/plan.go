@@ -8,6 +8,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
@@ -30,6 +31,7 @@ type Plan struct {
 	callbacks   callbacks
 	csvDir      string // empty: no CSV log
 	onlyReadout bool
+	precision   torch.Precision // on a GPU
 }
 
 // rootConfig are the keys of a training config that this package reads itself.
@@ -62,7 +64,7 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 	if p.source, err = data.ParseConfig(cfg.Root); err != nil {
 		return nil, err
 	}
-	for _, part := range []func() error{p.readModel, p.readTrainer, p.readCallbacks, p.readLoggers} {
+	for _, part := range []func() error{p.readModel, p.readTrainer, p.readPrecision, p.readCallbacks, p.readLoggers} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -256,9 +258,6 @@ func (p *Plan) readTrainer() error {
 		return config.Errorf(n, "trainer.devices=%v: training runs on one device", t.Devices)
 	case t.Strategy != "auto" || t.NumNodes != 1:
 		return config.Errorf(n, "trainer.strategy and num_nodes: training runs in one process")
-	}
-	if text := fmt.Sprint(t.Precision); t.Precision != nil && text != "32-true" && text != "32" {
-		p.Notes = append(p.Notes, fmt.Sprintf("trainer.precision=%s: computing in float32", text))
 	}
 	if t.FastDevRun {
 		one := limit{batches: 1}

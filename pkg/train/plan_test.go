@@ -1,8 +1,11 @@
 package train
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
 // Training takes hours: what is wrong with a config is said before any data is read.
@@ -15,12 +18,30 @@ func TestBadConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		"+model.optimizer={_target_:torch.optim.SGD,lr:-1}":                                    "invalid learning rate: -1",
 		"+trainer.limit_val_batches=-1":                                                        "must be a number of batches, or a part of them between 0.0 and 1.0",
 		"+trainer.limit_val_batches=1.5":                                                       "must be a number of batches, or a part of them between 0.0 and 1.0",
+		"++matmul_precision.precision=fast":                                                    "must be highest, high or medium",
 		"model.core._target_=openretina.unknown.Core":                                          "unknown core",
 	} {
 		cfg := tinyRun(t, t.TempDir(), override, "paths.data_dir=/nowhere")
 		if _, err := NewPlan(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q in it", override, err, want)
 		}
+	}
+}
+
+func TestPrecisionOnAGPU(t *testing.T) {
+	p, err := NewPlan(tinyRun(t, t.TempDir(), "++trainer.precision=bf16-mixed", "++matmul_precision.precision=high"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (torch.Precision{TF32: true, BFloat16Convolutions: true}); p.precision != want {
+		t.Errorf("precision is %+v, want %+v", p.precision, want)
+	}
+	if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.HasPrefix(n, "trainer.precision=bf16-mixed: ") }) {
+		t.Errorf("notes are %q", p.Notes)
+	}
+	p, err = NewPlan(tinyRun(t, t.TempDir(), "++trainer.precision=32-true", "++matmul_precision.precision=highest"))
+	if err != nil || p.precision != (torch.Precision{}) {
+		t.Errorf("precision is %+v, %v", p.precision, err)
 	}
 }
 

@@ -106,6 +106,9 @@ func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreRea
 	for _, s := range dataset.Sessions {
 		sessions = append(sessions, models.Session{Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity})
 	}
+	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
+		return nil, err
+	}
 	m, err := models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed})
 	if err != nil {
 		return nil, err

@@ -273,6 +273,7 @@ const (
 	FullKernel Op = C.ORT_FULL_KERNEL
 	InFactors  Op = C.ORT_IN_FACTORS
 	FasterForm Op = C.ORT_FASTER_FORM
+	InBFloat16 Op = C.ORT_IN_BFLOAT16
 )
 
 // ComposedConv3D is SeparableConv3D by libtorch's own operations, as on a GPU.
@@ -280,6 +281,11 @@ func ComposedConv3D(grad bool, form Op, x, spatial, temporal Handle, padding *[3
 	var t C.ort_tensor
 	e := C.ort_composed_conv3d(flags(grad), C.int(form), in(x), in(spatial), in(temporal), three(padding), &t)
 	return out(t, e)
+}
+
+// SetGPUPrecision says how GPUs compute from now on, in the whole process.
+func SetGPUPrecision(tf32, bfloat16Convolutions bool) *Error {
+	return check(C.ort_set_gpu_precision(cbool(tf32), cbool(bfloat16Convolutions)))
 }
 
 // BatchNormShift is a layer's BatchNorm and the bias behind it, Shift.

@@ -82,9 +82,12 @@ ort_error *ort_separable_conv3d(int flags, ort_tensor x, ort_tensor spatial, ort
                                 const int64_t *padding, ort_tensor *out);
 /* The same by libtorch's own operations, as on a GPU, in one form or in the one that
  * is measured, once for each shape, to be the faster. */
-enum ort_conv_form { ORT_FULL_KERNEL, ORT_IN_FACTORS, ORT_FASTER_FORM };
+enum ort_conv_form { ORT_FULL_KERNEL, ORT_IN_FACTORS, ORT_FASTER_FORM, ORT_IN_BFLOAT16 };
 ort_error *ort_composed_conv3d(int flags, int form, ort_tensor x, ort_tensor spatial, ort_tensor temporal,
                                const int64_t *padding, ort_tensor *out);
+/* How GPUs compute from now on, in the whole process: matrix products and
+ * convolutions of float32 with TF32, and separable convolutions in bfloat16. */
+ort_error *ort_set_gpu_precision(int tf32, int bfloat16_convolutions);
 /* A layer of the core: ELU(BatchNorm(separable_conv3d(x)) + shift), as one operation
  * where that is possible. All have one entry for each output channel; shift has the
  * shape (1, out, 1, 1, 1). Training updates running_mean and running_var in place.

@@ -1,9 +1,11 @@
 // The separable convolution by libtorch's own operations, with the full kernel or in
 // factors: for devices that our kernels are not written for.
+#include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <map>
@@ -110,8 +112,20 @@ at::Tensor SeparableOperands::measured() const {
   return faster ? factored() : full();
 }
 
+namespace {
+
+std::atomic<bool> convolve_in_bfloat16{false};
+
+}  // namespace
+
+SeparableOperands SeparableOperands::in_bfloat16() const {
+  return {x.to(at::kBFloat16), spatial.to(at::kBFloat16), temporal.to(at::kBFloat16), padding};
+}
+
 at::Tensor SeparableOperands::composed() const {
-  return x.is_cpu() || full_kernel_wanted() || !separable() ? full() : measured();
+  if (x.is_cpu() || full_kernel_wanted() || !separable()) return full();
+  if (convolve_in_bfloat16 && x.scalar_type() == at::kFloat) return in_bfloat16().measured().to(at::kFloat);
+  return measured();
 }
 
 }  // namespace ort
@@ -123,7 +137,16 @@ ORT_API ort_error *ort_composed_conv3d(int flags, int form, ort_tensor x, ort_te
     if (form == ORT_FULL_KERNEL) return operands.full();
     TORCH_CHECK(operands.separable(), "the operands are not those of a separable convolution: ",
                 operands.x.sizes(), ", ", operands.spatial.sizes(), ", ", operands.temporal.sizes());
+    if (form == ORT_IN_BFLOAT16) return operands.in_bfloat16().factored().to(at::kFloat);
     TORCH_CHECK(form == ORT_IN_FACTORS || form == ORT_FASTER_FORM, "unknown form ", form);
     return form == ORT_IN_FACTORS ? operands.factored() : operands.measured();
+  });
+}
+
+ORT_API ort_error *ort_set_gpu_precision(int tf32, int bfloat16_convolutions) {
+  return guard([&] {
+    at::globalContext().setAllowTF32CuBLAS(tf32 != 0);
+    at::globalContext().setAllowTF32CuDNN(tf32 != 0);
+    convolve_in_bfloat16 = bfloat16_convolutions != 0;
   });
 }

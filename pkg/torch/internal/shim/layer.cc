@@ -57,7 +57,7 @@ class EvaluatedLayer : public torch::autograd::Function<EvaluatedLayer> {
       scale.mutable_data_ptr<float>()[o] = factor;
       shift.mutable_data_ptr<float>()[o] = value(norm.bias) - value(norm.mean) * factor + value(norm.shift);
     }
-    const PackedTensors packed(spatial, temporal, scale);
+    const auto packed = pack_weights(spatial, temporal, scale);
     const auto lanes = pack_channels(shift);
     auto a = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {lanes.const_data_ptr<float>()},
@@ -74,7 +74,7 @@ class EvaluatedLayer : public torch::autograd::Function<EvaluatedLayer> {
     const OutputGradient from = {
         grad.const_data_ptr<float>(), saved[1].const_data_ptr<float>(), nullptr, nullptr, nullptr, nullptr};
     const auto g =
-        separable_gradients(s, saved[0], {}, {}, {saved[2], saved[3], nullptr}, from, /*want_x=*/true, false);
+        separable_gradients(s, saved[0], {}, {}, {saved[2], saved[3]}, from, /*want_x=*/true, false);
     return {g.x, {}, {}, {}, {}};
   }
 };
@@ -88,7 +88,7 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const at::Tensor &spatial,
                             const at::Tensor &temporal, const at::Tensor &weight, const at::Tensor &bias,
                             const at::Tensor &shift, const Norm &norm, const SeparableShape &s) {
-    const PackedTensors packed(spatial, temporal);
+    const auto packed = pack_weights(spatial, temporal);
     auto y = empty_result(s), a = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {nullptr},
                                y.mutable_data_ptr<float>());
@@ -121,7 +121,7 @@ class TrainedLayer : public torch::autograd::Function<TrainedLayer> {
     const auto pass = pack_channels(maps[0]), slope = pack_channels(maps[1]), offset = pack_channels(maps[2]);
     from.pass = pass.const_data_ptr<float>(), from.slope = slope.const_data_ptr<float>();
     from.offset = offset.const_data_ptr<float>();
-    const auto g = separable_gradients(s, x, saved[1], saved[2], {saved[4], saved[5], nullptr}, from,
+    const auto g = separable_gradients(s, x, saved[1], saved[2], {saved[4], saved[5]}, from,
                                        context->needs_input_grad(0), true);
     // Not one tensor twice: clipping scales gradients in place.
     return {g.x, g.spatial, g.temporal, grad_weight, grad_bias, grad_bias.clone().view({1, s.out, 1, 1, 1}), {}, {}};

@@ -138,9 +138,9 @@ SeparableShape to_shape(const at::IValue &value) {
   return s;
 }
 
-PackedTensors::PackedTensors(const at::Tensor &space, const at::Tensor &time, const at::Tensor &scale)
-    : spatial(pack(space, nullptr)),
-      temporal(pack(time, scale.defined() ? scale.const_data_ptr<float>() : nullptr)) {}
+PackedTensors pack_weights(const at::Tensor &spatial, const at::Tensor &temporal, const at::Tensor &scale) {
+  return {pack(spatial, nullptr), pack(temporal, scale.defined() ? scale.const_data_ptr<float>() : nullptr)};
+}
 
 at::Tensor pack_channels(const at::Tensor &values) {
   const int64_t lanes = separable_kernel().lanes, blocks = (values.numel() + lanes - 1) / lanes;
@@ -182,7 +182,7 @@ class SeparableConv : public torch::autograd::Function<SeparableConv> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &spatial,
                             const at::Tensor &temporal, const SeparableShape &s) {
-    const PackedTensors packed(spatial, temporal);
+    const auto packed = pack_weights(spatial, temporal);
     auto y = empty_result(s);
     separable_kernel().forward(s, x.const_data_ptr<float>(), packed.pointers(), {nullptr},
                                y.mutable_data_ptr<float>());
@@ -199,7 +199,7 @@ class SeparableConv : public torch::autograd::Function<SeparableConv> {
     const auto gy = gradients[0].contiguous();
     const OutputGradient from = {gy.const_data_ptr<float>(), nullptr, nullptr, nullptr, nullptr, nullptr};
     const bool want_weights = context->needs_input_grad(1) || context->needs_input_grad(2);
-    const auto g = separable_gradients(s, x, spatial, temporal, {saved[3], saved[4], nullptr}, from,
+    const auto g = separable_gradients(s, x, spatial, temporal, {saved[3], saved[4]}, from,
                                        context->needs_input_grad(0), want_weights);
     return {g.x, g.spatial, g.temporal, {}};
   }

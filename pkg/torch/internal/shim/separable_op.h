@@ -39,6 +39,8 @@ struct SeparableOperands {
   at::Tensor measured() const;
   // By libtorch, in the form that suits the device.
   at::Tensor composed() const;
+  // The operands in bfloat16, for GPUs.
+  SeparableOperands in_bfloat16() const;
   // x for the kernels: contiguous, with the zeros before and after its frames. Those
   // around each frame the kernels think of themselves.
   at::Tensor padded_frames() const;
@@ -50,14 +52,9 @@ struct SeparableOperands {
   std::array<int64_t, 6> border() const;
 };
 
-// Weights in the kernels' layout, the temporal ones times a factor for each output
-// channel where scale (out) is defined.
+// Weights in the kernels' layout.
 struct PackedTensors {
   at::Tensor spatial, temporal;
-
-  PackedTensors(const at::Tensor &spatial, const at::Tensor &temporal, const at::Tensor &scale = {});
-  PackedTensors(at::Tensor packed_spatial, at::Tensor packed_temporal, std::nullptr_t)
-      : spatial(std::move(packed_spatial)), temporal(std::move(packed_temporal)) {}
   PackedWeights pointers() const { return {spatial.const_data_ptr<float>(), temporal.const_data_ptr<float>()}; }
 };
 
@@ -67,6 +64,9 @@ SeparableShape to_shape(const at::IValue &value);
 
 // A result (batch, out, time, height, width) in the layout that the shape wants.
 at::Tensor empty_result(const SeparableShape &s);
+
+// The temporal ones times a factor for each output channel where scale (out) is defined.
+PackedTensors pack_weights(const at::Tensor &spatial, const at::Tensor &temporal, const at::Tensor &scale = {});
 
 // One number for each output channel, in the kernels' layout.
 at::Tensor pack_channels(const at::Tensor &values);
