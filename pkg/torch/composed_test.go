@@ -152,7 +152,9 @@ func TestGPUPrecisionLeavesTheCPUAlone(t *testing.T) {
 		return out
 	}
 	before := respond()
-	SetPrecision(CPU, Precision{TF32: true, BFloat16Convolutions: true})
+	if err := SetPrecision(CPU, Precision{TF32: true, BFloat16Convolutions: true}); err != nil {
+		t.Fatal(err)
+	}
 	if !slices.Equal(before, respond()) {
 		t.Error("results on the CPU changed")
 	}
