@@ -70,6 +70,7 @@ func torchFiles(t *testing.T, top string) map[string][]byte {
 		top + "/lib/libtorch_python.so":             []byte("python"),
 		top + "/lib/libtorch.so":                    []byte("pulls in CUDA"),
 		top + "/include/ATen/ATen.h":                []byte("#define ATEN 1\n"),
+		top + "/include/ATen/Parallel.h":            []byte("#define PARALLEL 1\n"),
 		top + "/include/torch/headeronly/version.h": []byte("#define TORCH_VERSION \\\n  \"2.11.0\"\n"),
 		top + "/share/cmake/x":                      []byte("x"),
 		top + "/bin/protoc":                         []byte("not wanted"),

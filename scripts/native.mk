@@ -50,7 +50,7 @@ $(eval $(call remember,objects,$(shim.o)))
 # All of gotorch as one unit: each of its files would parse the whole of torch's headers again (17 s instead of 9 times 12).
 # Its init asks for half as many threads as there are processors, which libtorch refuses on a machine with one.
 define at_least_one_thread
-#include <torch/torch.h>
+#include <ATen/Parallel.h>
 #define set_num_threads(n) set_num_threads((n) > 1 ? (n) : 1)
 endef
 export at_least_one_thread
