@@ -1,16 +1,11 @@
 package insilico
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
-
-// errNoResponse is the objective's error for a clip that the model consumes
-// without giving a response.
-var errNoResponse = errors.New("the model gives no response to a stimulus this short")
 
 // objective computes what stimuli are optimised for: each clip's own neurons,
 // their mean, the mean of that over the reducer's window.
@@ -62,9 +57,6 @@ func (o *objective) prepare(root *torch.Scope, frames int, targets []Neurons) er
 // the stimulus it depends on.
 func (o *objective) lookAt(frames int) error {
 	total := o.model.ResponseFrames(frames)
-	if total == 0 {
-		return errNoResponse
-	}
 	start, length, warning, err := o.reducer.Window(int64(total))
 	if err != nil {
 		return err

@@ -93,7 +93,6 @@ func Optimize(ctx context.Context, m *models.CoreReadout, targets []Neurons, c *
 	r := &run{soft: ctx, Options: o, model: m, settings: c, starts: starts, result: result}
 	r.progress.Total = len(targets) * c.Steps()
 	if err := frozen(m, func() error { return r.all(targets) }); err != nil {
-		err = tooShort(o.Hard, m, c, err)
 		if len(result.Targets) == 0 {
 			return nil, err
 		}
@@ -114,6 +113,9 @@ func check(m *models.CoreReadout, targets []Neurons, c *Settings) error {
 		if err := t.check(m); err != nil {
 			return err
 		}
+	}
+	if m.ResponseFrames(c.Frames) == 0 {
+		return fmt.Errorf("mei.frames is %d, but the model responds only to stimuli of at least %d frames", c.Frames, m.MinFrames())
 	}
 	channels := m.StimulusShape(c.Frames)[1]
 	for _, p := range c.Postprocessors {

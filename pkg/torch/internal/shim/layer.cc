@@ -9,7 +9,7 @@ using namespace ort;
 
 namespace {
 
-// The tensors of a layer beside the convolution's, (out) each; bias (1, out, 1, 1, 1).
+// The tensors of a layer beside the convolution's, (out) each; shift (1, out, 1, 1, 1).
 struct Norm {
   at::Tensor weight, bias, mean, variance, shift;
   bool training;

@@ -18,15 +18,8 @@
 namespace ort {
 namespace {
 
-#define ORT_REGISTER 64
-// Sizes of the tiles, measured: with 32 registers, arithmetic sets the pace.
-#define ORT_TEMPORAL_COLUMNS 8
-#define ORT_COLUMNS 8
-#define ORT_TAPS 6
-#define ORT_GRADIENT_ROWS 3
-#define ORT_GRADIENT_COLUMNS 6
-#define ORT_TRANSPOSED_COLUMNS 6
-#define ORT_TEMPORAL_TAPS 11
+#define ORT_REGISTER_BYTES 64
+#define ORT_REGISTERS 32
 #include "separable_kernel.h"
 
 }  // namespace

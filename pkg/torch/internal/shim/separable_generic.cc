@@ -12,15 +12,8 @@
 namespace ort {
 namespace {
 
-#define ORT_REGISTER 16
-// Sizes of the tiles, for 16 registers.
-#define ORT_TEMPORAL_COLUMNS 6
-#define ORT_COLUMNS 4
-#define ORT_TAPS 4
-#define ORT_GRADIENT_ROWS 2
-#define ORT_GRADIENT_COLUMNS 4
-#define ORT_TRANSPOSED_COLUMNS 3
-#define ORT_TEMPORAL_TAPS 8
+#define ORT_REGISTER_BYTES 16
+#define ORT_REGISTERS 16
 #include "separable_kernel.h"
 
 }  // namespace

@@ -10,11 +10,30 @@
 // a value that has been loaded into a register meets several taps there, so that the
 // arithmetic, not the loads, sets the pace.
 
-typedef float Vec __attribute__((vector_size(ORT_REGISTER), may_alias));
-typedef float UnalignedVec __attribute__((vector_size(ORT_REGISTER), may_alias, aligned(4)));
-typedef int32_t IntVec __attribute__((vector_size(ORT_REGISTER), may_alias));
+// Sizes of the tiles, measured: sums, taps and a value stay in registers.
+#if ORT_REGISTERS == 32
+#define ORT_TEMPORAL_COLUMNS 8
+#define ORT_COLUMNS 8
+#define ORT_TAPS 6
+#define ORT_GRADIENT_ROWS 3
+#define ORT_GRADIENT_COLUMNS 6
+#define ORT_TRANSPOSED_COLUMNS 6
+#define ORT_TEMPORAL_TAPS 11
+#else // 16
+#define ORT_TEMPORAL_COLUMNS 6
+#define ORT_COLUMNS 4
+#define ORT_TAPS 4
+#define ORT_GRADIENT_ROWS 2
+#define ORT_GRADIENT_COLUMNS 4
+#define ORT_TRANSPOSED_COLUMNS 3
+#define ORT_TEMPORAL_TAPS 8
+#endif
 
-constexpr int kLanes = ORT_REGISTER / sizeof(float);
+typedef float Vec __attribute__((vector_size(ORT_REGISTER_BYTES), may_alias));
+typedef float UnalignedVec __attribute__((vector_size(ORT_REGISTER_BYTES), may_alias, aligned(4)));
+typedef int32_t IntVec __attribute__((vector_size(ORT_REGISTER_BYTES), may_alias));
+
+constexpr int kLanes = ORT_REGISTER_BYTES / sizeof(float);
 
 // Frames that are computed together.
 constexpr int kFrames = 2;
