@@ -124,7 +124,3 @@ func Primaries(tree fs.FS) []string {
 	slices.Sort(names)
 	return names
 }
-
-// Render prints a composed config as YAML without the hydra node, as the config
-// command shows it. With resolve, interpolations are replaced by their values.
-func Render(c *Config, resolve bool) ([]byte, error) { return ToYAML(c.Root, resolve) }

@@ -28,7 +28,16 @@ type loadedConfig struct {
 
 func newRepository(sources []Source, env *environment) *repository {
 	all := []Source{{FS: hydraFiles, Path: "pkg://hydra.conf", Provider: "hydra"}}
-	return &repository{sources: append(all, sources...), env: env, loaded: map[string]*loadedConfig{}}
+	empty := &loadedConfig{root: newMap(Origin{})}
+	return &repository{sources: append(all, sources...), env: env, loaded: map[string]*loadedConfig{emptyConfig: empty}}
+}
+
+func (r *repository) exists(config string) bool {
+	if r.loaded[config] != nil {
+		return true
+	}
+	_, found := r.find(config)
+	return found
 }
 
 // fileName adds the extension that config names leave out.
