@@ -154,7 +154,6 @@ func (b *defaultsBuilder) expand(n *treeNode, isPrimary, interpolated bool) erro
 	return b.expandList(n, loaded, isPrimary, interpolated)
 }
 
-
 func (b *defaultsBuilder) loadHeader(d *defaultItem) (*loadedConfig, error) {
 	if d.isMissing() || d.isGroup && d.choice.kind != nameChoice {
 		return nil, nil

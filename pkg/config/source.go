@@ -132,7 +132,7 @@ func (r *repository) load(config string) (*loadedConfig, error) {
 
 func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 	file := path.Clean(fileName(config))
-	display := path.Join(source.Path, file)
+	display := strings.TrimSuffix(source.Path, "/") + "/" + file
 	if source.Path == "" {
 		display = file
 	}

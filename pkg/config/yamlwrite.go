@@ -95,7 +95,7 @@ func (w *yamlWriter) node(n *Node, indent int, in yamlContext) {
 // origin adds the comment to a value that has been written.
 func (w *yamlWriter) origin(n *Node) {
 	if place := n.origin.String(); w.origins && place != "" {
-		w.write("  # " + oneLine(place))
+		w.write("  # " + strings.Map(printableOrSpace, place))
 	}
 }
 
@@ -239,6 +239,13 @@ func analyseText(s string) textStyles {
 func printable(r rune) bool {
 	return r == '\n' || r >= 0x20 && r <= 0x7e || r == 0x85 || r >= 0xa0 && r <= 0xd7ff ||
 		r >= 0xe000 && r <= 0xfffd && r != 0xfeff && r != utf8.RuneError || r >= 0x10000 && r < 0x10ffff
+}
+
+func printableOrSpace(r rune) rune {
+	if r == '\n' || !printable(r) {
+		return ' '
+	}
+	return r
 }
 
 var yamlTimestamp = regexp.MustCompile(`^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|` +

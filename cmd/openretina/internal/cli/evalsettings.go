@@ -42,6 +42,9 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := startJob(composed); err != nil {
+		return nil, err
+	}
 	s := &evalSettings{root: composed.Root, experiment: "unknown"}
 	if o.Run != "" {
 		if err := s.root.Set("paths.output_dir", o.Run); err != nil {
