@@ -82,7 +82,7 @@ func TestRenderHydra(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if strings.Contains(string(got), "help:") || strings.Contains(string(got), "\na:") {
+	if strings.Contains(string(got), "\n  help:") || strings.Contains(string(got), "\na:") {
 		t.Errorf("help or the application's keys are shown:\n%s", got)
 	}
 	all, err := c.Render(View{Part: PartAll})
