@@ -124,8 +124,8 @@ func (s *evalSettings) checkOutputs() error {
 	if err := makeOutputDirectory(s.output); err != nil {
 		return err
 	}
-	if isFile(filepath.Join(s.output, train.RunFile)) {
-		return nil // the config of the training is there, and stays
+	if s.output == runDirectory(s.model) || isFile(filepath.Join(s.output, train.RunFile)) {
+		return nil // the config of a training is there, and stays
 	}
 	return train.WriteHydraFiles(s.composed, s.output)
 }
