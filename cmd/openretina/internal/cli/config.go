@@ -42,7 +42,7 @@ func newCmdConfig(f *Factory, runF func(Interrupts, *configOptions) error) *cobr
 			return runF(f.Interrupts, opts)
 		}),
 	}
-	opts.Flags.add(cmd)
+	opts.Flags.add(f, cmd)
 	cmd.Flags().BoolVarP(&opts.Multirun, "multirun", "m", false, "print the jobs of a sweep")
 	cmd.Flags().Lookup("cfg").DefValue = config.PartJob
 	cmd.AddCommand(newCmdConfigInit(f, nil))

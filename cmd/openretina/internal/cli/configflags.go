@@ -34,8 +34,8 @@ type configFlags struct {
 	info string
 }
 
-// add gives a command the flags, with their completion.
-func (c *configFlags) add(cmd *cobra.Command) {
+// add gives a command the flags, with the completion of flags and overrides.
+func (c *configFlags) add(f *Factory, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.Config, "config", "", "config: a file, whose directory replaces the built-in tree, or a name in the tree")
 	flags.StringVar(&c.Path, "config-path", "", "directory that replaces the built-in tree (-cp)")
@@ -47,6 +47,14 @@ func (c *configFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&c.view.Origin, "origin", false, "with --cfg: add to each value the file and line that set it")
 	flags.StringVarP(&c.info, "info", "i", "", "print how the config is put together: all, searchpath, defaults-tree, defaults or config")
 	c.complete(cmd)
+	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		options, err := c.options(f, words)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		options.Warn = nil
+		return config.Complete(options, word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
 }
 
 func (c *configFlags) complete(cmd *cobra.Command) {

@@ -62,7 +62,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 			openretina eval --model model.ckpt --config simulated_retina paths.data_dir=demo-data --output results`),
 	}
 	addModelFlag(cmd, &opts.Model)
-	flags.add(cmd)
+	flags.add(f, cmd)
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the results (default the run's, or eval_MODEL)")
 	cmd.Flags().StringVar(&opts.MEI, "mei", "", "directory of most exciting inputs to show (default RUN/mei)")
 	for _, flag := range []string{"output", "mei"} {

@@ -63,7 +63,7 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 	cmd.Flags().StringVar(&neurons, "neuron", "", "neurons, counted from 0: 12, or 0,2,12, or all")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "count neurons inside this session")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the result (default mei_MODEL)")
-	flags.add(cmd)
+	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) (err error) {
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err

@@ -54,7 +54,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus: an .npy file, or an HDF5 file, FILE:/DATASET if there are several in it")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
-	flags.add(cmd)
+	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) error {
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err

@@ -45,7 +45,7 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			return runF(f.Interrupts, opts)
 		}),
 	}
-	opts.Flags.add(cmd)
+	opts.Flags.add(f, cmd)
 	return cmd
 }
 
