@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
+	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 // goldenRun is what the Python package recorded (testdata/make.py).
@@ -58,35 +60,39 @@ regularizers:
 }
 
 func TestRunsEqualThoseOfThePythonPackage(t *testing.T) {
-	m := recordedModel(t)
 	for _, g := range goldenRuns {
 		t.Run(g.name, func(t *testing.T) {
-			var want struct {
-				Initial   string             `json:"initial"`
-				Objective []float64          `json:"objective_before_step"`
-				Largest   map[string]float64 `json:"largest"`
-			}
-			readJSON(t, "testdata/"+g.name+".json", &want)
-			neurons, err := FindNeurons(m, g.session, g.neurons)
-			if err != nil {
-				t.Fatal(err)
-			}
-			run := func(steps int) *Result {
-				s := settings(t, g.changes)
-				s.Frames, s.Init, s.MaxSteps = 45, Init{Path: "testdata/" + want.Initial}, steps
-				return mustOptimize(t, m, s.Objective.Targets(neurons), s, Options{})
-			}
-			r := run(g.steps)
-			if r.Steps[0] != len(want.Objective) {
-				t.Errorf("%d steps, want %d", r.Steps[0], len(want.Objective))
-			}
-			within(t, "objective", r.Objective[0][:r.Steps[0]], want.Objective, 1e-4, 0)
-			for steps, stimulus := range readArrays(t, "testdata/"+g.name+".npz") {
-				n, _ := strconv.Atoi(steps)
-				got := window(run(n).Stimulus)
-				within(t, "stimulus "+steps, got, stimulus.Float32s(), 0, g.stimulusTolerance*want.Largest[steps])
-			}
+			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testRun(t, recordedModelOn(t, d), g) })
 		})
+	}
+}
+
+func testRun(t *testing.T, m *models.CoreReadout, g goldenRun) {
+	t.Helper()
+	var want struct {
+		Initial   string             `json:"initial"`
+		Objective []float64          `json:"objective_before_step"`
+		Largest   map[string]float64 `json:"largest"`
+	}
+	readJSON(t, "testdata/"+g.name+".json", &want)
+	neurons, err := FindNeurons(m, g.session, g.neurons)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(steps int) *Result {
+		s := settings(t, g.changes)
+		s.Frames, s.Init, s.MaxSteps = 45, Init{Path: "testdata/" + want.Initial}, steps
+		return mustOptimize(t, m, s.Objective.Targets(neurons), s, Options{})
+	}
+	r := run(g.steps)
+	if r.Steps[0] != len(want.Objective) {
+		t.Errorf("%d steps, want %d", r.Steps[0], len(want.Objective))
+	}
+	within(t, "objective", r.Objective[0][:r.Steps[0]], want.Objective, 1e-4, 0)
+	for steps, stimulus := range readArrays(t, "testdata/"+g.name+".npz") {
+		n, _ := strconv.Atoi(steps)
+		got := window(run(n).Stimulus)
+		within(t, "stimulus "+steps, got, stimulus.Float32s(), 0, g.stimulusTolerance*want.Largest[steps])
 	}
 }
 

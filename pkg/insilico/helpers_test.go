@@ -36,7 +36,12 @@ const (
 // 30 frames.
 func recordedModel(t *testing.T) *models.CoreReadout {
 	t.Helper()
-	m, err := models.Load("../models/testdata/checkpoints/hoefling_low_res/checkpoint.ckpt", models.Options{})
+	return recordedModelOn(t, torch.CPU)
+}
+
+func recordedModelOn(t *testing.T, d torch.Device) *models.CoreReadout {
+	t.Helper()
+	m, err := models.Load("../models/testdata/checkpoints/hoefling_low_res/checkpoint.ckpt", models.Options{Device: d})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 // BenchmarkLoad is what a model's file costs before the first response.
@@ -27,25 +28,36 @@ func BenchmarkLoad(b *testing.B) {
 // BenchmarkRespond is a model's answer to clips of a second and a half of movie.
 func BenchmarkRespond(b *testing.B) {
 	defer torch.SetThreads(torch.Threads())
-	m, err := Load(filepath.Join(checkpoints, "hoefling_low_res", "checkpoint.ckpt"), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Close()
 	for _, clips := range []int{1, 16} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%dx50/threads=%d", clips, threads), func(b *testing.B) {
 				torch.SetThreads(threads)
-				shape := m.StimulusShape(50)
-				shape[0] = clips
-				stimulus := zeros(b, shape)
-				for b.Loop() {
-					if _, err := m.Respond(b.Context(), stimulus, ""); err != nil {
-						b.Fatal(err)
-					}
-				}
+				benchmarkRespond(b, torch.CPU, clips)
 			})
 		}
+		b.Run(fmt.Sprintf("%dx50/cuda", clips), func(b *testing.B) { benchmarkRespond(b, torchtest.GPU(b), clips) })
+	}
+}
+
+// benchmarkRespond counts no first response: a GPU chooses its convolutions in it.
+func benchmarkRespond(b *testing.B, d torch.Device, clips int) {
+	b.Helper()
+	m, err := Load(filepath.Join(checkpoints, "hoefling_low_res", "checkpoint.ckpt"), Options{Device: d})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	shape := m.StimulusShape(50)
+	shape[0] = clips
+	stimulus := zeros(b, shape)
+	respond := func() {
+		if _, err := m.Respond(b.Context(), stimulus, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+	respond()
+	for b.Loop() {
+		respond()
 	}
 }
 

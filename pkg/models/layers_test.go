@@ -14,6 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 // These tests hold single layers against values and gradients that the Python
@@ -81,13 +82,13 @@ func (i layerIndex) number(t *testing.T, path string) (v float64) {
 }
 
 // newLayer makes a layer and gives it the recorded parameters and buffers.
-func newLayer[L any](t *testing.T, r recorded, make func(nn.Path) (L, error)) (L, *nn.Store) {
+func newLayer[L any](t *testing.T, d torch.Device, r recorded, make func(nn.Path) (L, error)) (L, *nn.Store) {
 	t.Helper()
 	rng, err := torch.NewGenerator(0, torch.CPU)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := nn.NewStore(torch.CPU, rng)
+	store := nn.NewStore(d, rng)
 	t.Cleanup(func() {
 		store.Close()
 		rng.Close()
@@ -174,12 +175,15 @@ func agreeWithLargest(t *testing.T, name string, got, want *ndarray.Array) {
 	}
 }
 
+// convolutionCase are the arguments under which a convolution was recorded.
+type convolutionCase struct {
+	kind        string
+	time, space int64
+	padding     string
+}
+
 func TestConvolutionsEqualThePythonPackages(t *testing.T) {
-	for name, c := range map[string]struct {
-		kind        string
-		time, space int64
-		padding     string
-	}{
+	for name, c := range map[string]convolutionCase{
 		"st_separable_batch_plain":             {"custom_separable", 9, 5, "0"},
 		"st_separable_batch_padding_tuple":     {"custom_separable", 9, 5, "[0, 2, 2]"},
 		"st_separable_batch_padding_int":       {"custom_separable", 9, 5, "1"},
@@ -193,43 +197,48 @@ func TestConvolutionsEqualThePythonPackages(t *testing.T) {
 		"time_independent_bias_padding":        {"time_independent", 9, 5, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := readLayer(t, name)
-			if speed, ok := r["params/log_speed_a"]; ok { // one session's, kept under its own name
-				r["buffers/_log_speed_default"] = speed
-			}
-			if bias, ok := r["params/conv.bias"]; ok {
-				r["params/bias"] = bias
-			}
-			var padding Padding
-			n, err := config.FromYAML("padding.yaml", []byte("p: "+c.padding))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p, _ := n.Get("p"); p.Decode(&padding) != nil {
-				t.Fatalf("padding %s is refused", c.padding)
-			}
-			conv, store := newLayer(t, r, func(p nn.Path) (convolution, error) {
-				return newConvolution(p, c.kind, convSettings{in: 2, out: 3, time: c.time, space: c.space, padding: padding})
-			})
-			err = torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
-				if separable, ok := conv.(*stSeparableConv); ok {
-					kernel, err := s.Float32s(separable.temporalKernel(s))
-					if err != nil {
-						return err
-					}
-					agree(t, "temporal kernel", kernel, r["weight_temporal"])
-				}
-				return r.forward(t, s, store, conv.Forward)
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			in, out := r["input"].Shape, r["output"].Shape
-			got, err := conv.outSize(size{int64(in[2]), int64(in[3]), int64(in[4])})
-			if want := (size{int64(out[2]), int64(out[3]), int64(out[4])}); got != want || err != nil {
-				t.Errorf("size of the output is %v, want %v, %v", got, want, err)
-			}
+			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testConvolution(t, d, name, c) })
 		})
+	}
+}
+
+func testConvolution(t *testing.T, d torch.Device, name string, c convolutionCase) {
+	t.Helper()
+	r := readLayer(t, name)
+	if speed, ok := r["params/log_speed_a"]; ok { // one session's, kept under its own name
+		r["buffers/_log_speed_default"] = speed
+	}
+	if bias, ok := r["params/conv.bias"]; ok {
+		r["params/bias"] = bias
+	}
+	var padding Padding
+	n, err := config.FromYAML("padding.yaml", []byte("p: "+c.padding))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, _ := n.Get("p"); p.Decode(&padding) != nil {
+		t.Fatalf("padding %s is refused", c.padding)
+	}
+	conv, store := newLayer(t, d, r, func(p nn.Path) (convolution, error) {
+		return newConvolution(p, c.kind, convSettings{in: 2, out: 3, time: c.time, space: c.space, padding: padding})
+	})
+	err = torch.DoOn(t.Context(), d, torch.Train, func(s *torch.Scope) error {
+		if separable, ok := conv.(*stSeparableConv); ok {
+			kernel, err := s.Float32s(separable.temporalKernel(s))
+			if err != nil {
+				return err
+			}
+			agree(t, "temporal kernel", kernel, r["weight_temporal"])
+		}
+		return r.forward(t, s, store, conv.Forward)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := r["input"].Shape, r["output"].Shape
+	got, err := conv.outSize(size{int64(in[2]), int64(in[3]), int64(in[4])})
+	if want := (size{int64(out[2]), int64(out[3]), int64(out[4])}); got != want || err != nil {
+		t.Errorf("size of the output is %v, want %v, %v", got, want, err)
 	}
 }
 
@@ -264,20 +273,22 @@ func TestSimpleCoresEqualThePythonPackages(t *testing.T) {
 	for _, name := range []string{"simple", "simple_same_pool_cut", "simple_downsample"} {
 		for _, mode := range []string{"train", "eval"} {
 			t.Run(name+"_"+mode, func(t *testing.T) {
-				r := readLayer(t, name+"_"+mode)
-				core, store := newLayer(t, r, func(p nn.Path) (Core, error) {
-					return simpleCoreFromConfig(index.settings(t, name+"_"+mode, nil), CoreDeps{Path: p})
+				torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
+					r := readLayer(t, name+"_"+mode)
+					core, store := newLayer(t, d, r, func(p nn.Path) (Core, error) {
+						return simpleCoreFromConfig(index.settings(t, name+"_"+mode, nil), CoreDeps{Path: p})
+					})
+					testCore(t, d, r, core, store, mode, index.number(t, "regularizers."+name+".regularizer"))
 				})
-				testCore(t, r, core, store, mode, index.number(t, "regularizers."+name+".regularizer"))
 			})
 		}
 	}
 }
 
-func testCore(t *testing.T, r recorded, core Core, store *nn.Store, mode string, penalty float64) {
+func testCore(t *testing.T, d torch.Device, r recorded, core Core, store *nn.Store, mode string, penalty float64) {
 	t.Helper()
 	computation := map[string]torch.Mode{"train": torch.Train, "eval": torch.Probe}[mode]
-	err := torch.Do(t.Context(), computation, func(s *torch.Scope) error {
+	err := torch.DoOn(t.Context(), d, computation, func(s *torch.Scope) error {
 		if err := r.forward(t, s, store, core.Forward); err != nil {
 			return err
 		}
@@ -300,7 +311,7 @@ func testCore(t *testing.T, r recorded, core Core, store *nn.Store, mode string,
 	if err := store.ZeroGrad(); err != nil {
 		t.Fatal(err)
 	}
-	err = torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
+	err = torch.DoOn(t.Context(), d, torch.Train, func(s *torch.Scope) error {
 		total := core.Regularizer(s)
 		value, err := s.Item(total)
 		if math.Abs(value-penalty) > 1e-4*penalty {
@@ -368,22 +379,24 @@ func TestGaussianMasksEqualThePythonPackages(t *testing.T) {
 					{Key: "bias", Value: true},
 					{Key: "readout_reg_avg", Value: reduction == "mean"},
 				})
-				readout, store := newLayer(t, r, func(p nn.Path) (Readout, error) {
-					build, err := gaussianMasksFromConfig(settings, ReadoutDeps{})
-					if err != nil {
-						return nil, err
-					}
-					return build(p, r["output"].Shape[2], nil)
+				torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
+					readout, store := newLayer(t, d, r, func(p nn.Path) (Readout, error) {
+						build, err := gaussianMasksFromConfig(settings, ReadoutDeps{})
+						if err != nil {
+							return nil, err
+						}
+						return build(p, r["output"].Shape[2], nil)
+					})
+					testMask(t, d, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
 				})
-				testMask(t, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
 			}
 		})
 	}
 }
 
-func testMask(t *testing.T, r recorded, readout Readout, store *nn.Store, penalty float64) {
+func testMask(t *testing.T, d torch.Device, r recorded, readout Readout, store *nn.Store, penalty float64) {
 	t.Helper()
-	err := torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
+	err := torch.DoOn(t.Context(), d, torch.Train, func(s *torch.Scope) error {
 		value, err := s.Item(readout.Regularizer(s))
 		if math.Abs(value-penalty) > 1e-4*penalty {
 			t.Errorf("regularizer is %v, want %v", value, penalty)
@@ -482,7 +495,9 @@ func TestLossesEqualThePythonPackages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			parts := strings.SplitN(name, "/", 3)
 			correlations, _ := values[name+"/_per_neuron_correlations"].([]any)
-			testLoss(t, arrays, parts[0], lossOf(t, parts[1], parts[2]), floats(want), floats(correlations), arrays[name+"/grad_output"])
+			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
+				testLoss(t, d, arrays, parts[0], lossOf(t, parts[1], parts[2]), floats(want), floats(correlations), arrays[name+"/grad_output"])
+			})
 		})
 	}
 }
@@ -506,9 +521,9 @@ func lossOf(t *testing.T, class, options string) Loss {
 	return loss
 }
 
-func testLoss(t *testing.T, arrays recorded, pair string, loss Loss, want, correlations []float64, gradient *ndarray.Array) {
+func testLoss(t *testing.T, d torch.Device, arrays recorded, pair string, loss Loss, want, correlations []float64, gradient *ndarray.Array) {
 	t.Helper()
-	err := torch.Do(t.Context(), torch.Train, func(s *torch.Scope) error {
+	err := torch.DoOn(t.Context(), d, torch.Train, func(s *torch.Scope) error {
 		output := s.RequireGrad(s.FromArray(arrays[pair+"/output"]), true)
 		target := s.FromArray(arrays[pair+"/target"])
 		y := loss.Forward(s, output, target)

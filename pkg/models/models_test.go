@@ -13,6 +13,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +29,12 @@ const checkpoints = "testdata/checkpoints"
 
 func load(t *testing.T, path ...string) *CoreReadout {
 	t.Helper()
-	m, err := Load(filepath.Join(append([]string{checkpoints}, path...)...), Options{})
+	return loadOn(t, torch.CPU, path...)
+}
+
+func loadOn(t *testing.T, d torch.Device, path ...string) *CoreReadout {
+	t.Helper()
+	m, err := Load(filepath.Join(append([]string{checkpoints}, path...)...), Options{Device: d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,27 +76,32 @@ func TestCheckpointsGiveThePythonPackagesOutputs(t *testing.T) {
 		"goldin_time_independent/checkpoint.ckpt", "same_padding_pool/checkpoint.ckpt", "downsample_grey/checkpoint.ckpt",
 	} {
 		t.Run(file, func(t *testing.T) {
-			family := filepath.Dir(file)
-			m := load(t, file)
-			input := readArray(t, family, "input.npy")
-			for _, session := range append(m.Sessions(), "") {
-				name := "output_" + session + ".npy"
-				if session == "" {
-					name = "output_all_sessions.npy"
-				}
-				err := torch.Do(t.Context(), torch.Inference, func(s *torch.Scope) error {
-					got, err := s.Float32s(m.Forward(s, s.FromArray(input), session))
-					agree(t, name, got, readArray(t, family, name))
-					return err
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want := []int{1, input.Shape[1], 50, input.Shape[3], input.Shape[4]}; !slices.Equal(m.StimulusShape(50), want) {
-				t.Errorf("stimulus shape is %v, want %v", m.StimulusShape(50), want)
-			}
+			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testCheckpoint(t, d, file) })
 		})
+	}
+}
+
+func testCheckpoint(t *testing.T, d torch.Device, file string) {
+	t.Helper()
+	family := filepath.Dir(file)
+	m := loadOn(t, d, file)
+	input := readArray(t, family, "input.npy")
+	for _, session := range append(m.Sessions(), "") {
+		name := "output_" + session + ".npy"
+		if session == "" {
+			name = "output_all_sessions.npy"
+		}
+		err := torch.DoOn(t.Context(), d, torch.Inference, func(s *torch.Scope) error {
+			got, err := s.Float32s(m.Forward(s, s.FromArray(input), session))
+			agree(t, name, got, readArray(t, family, name))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{1, input.Shape[1], 50, input.Shape[3], input.Shape[4]}; !slices.Equal(m.StimulusShape(50), want) {
+		t.Errorf("stimulus shape is %v, want %v", m.StimulusShape(50), want)
 	}
 }
 

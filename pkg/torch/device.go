@@ -91,6 +91,10 @@ var cudaDevices = sync.OnceValues(func() (int, error) {
 	if cerr != nil {
 		return 0, cerr
 	}
+	// Where nobody asks for less, a GPU computes in float32; cuDNN would not.
+	if err := libtorch.SetGPUPrecision(false, false); err != nil {
+		return 0, err
+	}
 	return n, nil
 })
 

@@ -52,9 +52,9 @@ func randomSeparable(r *rand.Rand) separableCase {
 // TestSeparableOperationsEqualTheirParts compares values and all gradients with
 // libtorch's own operations in double: conv3d of the assembled kernel, BatchNorm,
 // addition, ELU.
-func TestSeparableOperationsEqualTheirParts(t *testing.T) { compareSeparables(t, 500) }
+func TestSeparableOperationsEqualTheirParts(t *testing.T) { compareSeparables(t, CPU, 500) }
 
-func compareSeparables(t *testing.T, n int) {
+func compareSeparables(t *testing.T, d Device, n int) {
 	t.Helper()
 	g := newGenerator(t, 1)
 	shapes := rand.New(rand.NewPCG(1, 2))
@@ -63,15 +63,15 @@ func compareSeparables(t *testing.T, n int) {
 		cases = append(cases, randomSeparable(shapes))
 	}
 	for _, c := range cases {
-		if name := fmt.Sprint(c); !t.Run(name, func(t *testing.T) { compareSeparable(t, g, c) }) {
+		if name := fmt.Sprint(c); !t.Run(name, func(t *testing.T) { compareSeparable(t, d, g, c) }) {
 			t.Fatalf("stopped at %s", name)
 		}
 	}
 }
 
-func compareSeparable(t *testing.T, g *Generator, c separableCase) {
+func compareSeparable(t *testing.T, d Device, g *Generator, c separableCase) {
 	t.Helper()
-	do(t, Probe, func(s *Scope) error {
+	doOn(t, d, Probe, func(s *Scope) error {
 		x, spatial, temporal := c.operands(s, g)
 		convolve := func(x, spatial, temporal *Tensor) *Tensor {
 			return s.Conv3D(x, s.Mul(temporal, spatial), nil, Conv3DOptions{Padding: c.padding, Same: c.same})
@@ -93,7 +93,7 @@ func compareSeparable(t *testing.T, g *Generator, c separableCase) {
 	if c.in*c.kt == 1 || c.in*c.kh*c.kw == 1 {
 		return // BatchNorm undoes the only weight: its gradient is nothing but rounding
 	}
-	do(t, Train, func(s *Scope) error {
+	doOn(t, d, Train, func(s *Scope) error {
 		x, spatial, temporal := c.operands(s, g)
 		n := c.norm(s, g)
 		y := s.Detach(s.SeparableConv3D(x, spatial, temporal, c.padding, c.same))
@@ -216,7 +216,7 @@ func TestEveryVariantOfTheSeparableConv(t *testing.T) {
 		if got := libtorch.SeparableVariant(); got != want {
 			t.Skipf("this processor computes with %s", got)
 		}
-		compareSeparables(t, 50)
+		compareSeparables(t, CPU, 50)
 		return
 	}
 	for _, variant := range []string{"generic", "avx2", "avx512", "full"} {

@@ -14,8 +14,13 @@ import (
 // do runs f in a computation that must not fail and must not leak.
 func do(t *testing.T, mode Mode, f func(*Scope) error) {
 	t.Helper()
+	doOn(t, CPU, mode, f)
+}
+
+func doOn(t *testing.T, d Device, mode Mode, f func(*Scope) error) {
+	t.Helper()
 	before := LiveTensors()
-	if err := Do(t.Context(), mode, f); err != nil {
+	if err := DoOn(t.Context(), d, mode, f); err != nil {
 		t.Fatal(err)
 	}
 	if after := LiveTensors(); after != before {
@@ -126,7 +131,7 @@ func TestEveryKindOfMisuseIsAnError(t *testing.T) {
 		"no stack of one": {nil, func(s *Scope) *Tensor { return s.Stack(0) }},
 		"huge":            {ErrOutOfMemory, func(s *Scope) *Tensor { return s.Zeros(1<<40, 1<<10) }},
 		"einsum text":     {nil, func(s *Scope) *Tensor { return s.Einsum("??->", s.Zeros(1)) }},
-		"no such GPU":     {ErrDevice, func(s *Scope) *Tensor { return s.ToDevice(s.Zeros(1), Device{cuda: true}) }},
+		"no such GPU":     {ErrDevice, func(s *Scope) *Tensor { return s.ToDevice(s.Zeros(1), Device{cuda: true, index: 99}) }},
 		"no generator":    {ErrClosed, func(s *Scope) *Tensor { return s.Randn(nil, 2) }},
 		"conv rank":       {nil, func(s *Scope) *Tensor { return s.Conv3D(s.Zeros(2), s.Zeros(3), nil, Conv3DOptions{}) }},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 // benchNeurons are the sessions of the benchmarked model; one of them is trained,
@@ -20,7 +21,7 @@ var benchNeurons = []int{80, 300, 1000, 3000}
 
 // lowResStepper is the low-resolution model of Höfling et al. 2024 as its config
 // has it, ready for its first step.
-func lowResStepper(tb testing.TB) *Stepper {
+func lowResStepper(tb testing.TB, d torch.Device) *Stepper {
 	tb.Helper()
 	o, err := config.Locate(config.Flags{Config: "hoefling_2024_core_readout_low_res"}, configs.FS, ".")
 	if err != nil {
@@ -39,7 +40,7 @@ func lowResStepper(tb testing.TB) *Stepper {
 	for _, n := range benchNeurons {
 		sessions = append(sessions, models.Session{Name: fmt.Sprint(n), Neurons: n})
 	}
-	m, err := models.New(node, sessions, models.Options{})
+	m, err := models.New(node, sessions, models.Options{Device: d})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,16 +73,39 @@ func noiseBatch(clips, frames, neurons int) *data.Batch {
 func BenchmarkStep(b *testing.B) {
 	defer torch.SetThreads(torch.Threads())
 	for _, size := range []struct{ clips, frames, neurons int }{{16, 50, 80}, {128, 50, 80}, {128, 50, 3000}} {
+		name, batch := fmt.Sprintf("%dx%d/%d_neurons", size.clips, size.frames, size.neurons), noiseBatch(size.clips, size.frames, size.neurons)
 		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%dx%d/%d_neurons/threads=%d", size.clips, size.frames, size.neurons, threads), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
 				torch.SetThreads(threads)
-				st, batch := lowResStepper(b), noiseBatch(size.clips, size.frames, size.neurons)
-				for b.Loop() {
-					if _, err := st.Step(b.Context(), batch, true); err != nil {
-						b.Fatal(err)
-					}
-				}
+				benchmarkSteps(b, torch.CPU, batch)
 			})
 		}
+		for precision, p := range map[string]torch.Precision{
+			"float32": {}, "tf32": {TF32: true}, "bfloat16": {TF32: true, BFloat16Convolutions: true},
+		} {
+			b.Run(name+"/cuda/"+precision, func(b *testing.B) {
+				d := torchtest.GPU(b)
+				if err := torch.SetPrecision(d, p); err != nil {
+					b.Fatal(err)
+				}
+				benchmarkSteps(b, d, batch)
+				_ = torch.SetPrecision(d, torch.Precision{}) // it worked before
+			})
+		}
+	}
+}
+
+// benchmarkSteps counts no first step: a GPU chooses its convolutions in it.
+func benchmarkSteps(b *testing.B, d torch.Device, batch *data.Batch) {
+	b.Helper()
+	st := lowResStepper(b, d)
+	step := func() {
+		if _, err := st.Step(b.Context(), batch, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+	step()
+	for b.Loop() {
+		step()
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
 // The recorded steps of the Python package (testdata/train_step/README.md).
@@ -76,7 +77,7 @@ func readBatch(t *testing.T, dir, session string) *data.Batch {
 }
 
 // recordedModel builds the model of a recorded training before its first step.
-func recordedModel(t *testing.T, dir string, rec recordedSteps) *Stepper {
+func recordedModel(t *testing.T, d torch.Device, dir string, rec recordedSteps) *Stepper {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "config_model.json"))
 	if err != nil {
@@ -91,7 +92,7 @@ func recordedModel(t *testing.T, dir string, rec recordedSteps) *Stepper {
 			t.Fatal(err)
 		}
 	}
-	m, err := models.Restore(hyper, readState(t, filepath.Join(dir, "state_before.npz")), models.Options{})
+	m, err := models.Restore(hyper, readState(t, filepath.Join(dir, "state_before.npz")), models.Options{Device: d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,46 +121,51 @@ func recordedModel(t *testing.T, dir string, rec recordedSteps) *Stepper {
 func TestStepsEqualThePythonPackages(t *testing.T) {
 	for _, name := range []string{"hoefling_low_res", "hoefling_low_res_sgd"} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join("testdata", "train_step", name)
-			rec := readSteps(t, dir)
-			st := recordedModel(t, dir, rec)
-			var order []string
-			for _, e := range st.Model.Store().Entries() {
-				if e.Parameter {
-					order = append(order, e.Name)
-				}
-			}
-			if !slices.Equal(order, rec.ParameterOrder) {
-				t.Fatalf("parameters are %v, want %v", order, rec.ParameterOrder)
-			}
-			for i, want := range rec.Steps {
-				got, err := st.Step(t.Context(), readBatch(t, dir, want.Session), true)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, v := range []struct {
-					name      string
-					got, want float64
-				}{
-					{"train_loss", got.TrainLoss, want.Loss},
-					{"regularization_loss_core", got.RegularizationCore, want.RegCore},
-					{"regularization_loss_readout", got.RegularizationReadout, want.RegReadout},
-					{"train_total_loss", got.TotalLoss, want.Total},
-					{"train_evaluation_loss", got.Evaluation, want.Evaluation},
-					{"gradient norm", got.GradNorm, want.GradNorm},
-				} {
-					if math.Abs(v.got-v.want) > 1e-5*math.Abs(v.want)+1e-6 {
-						t.Errorf("step %d: %s is %v, want %v", i+1, v.name, v.got, v.want)
-					}
-				}
-				if i == 0 {
-					compareGradients(t, st.Model, filepath.Join(dir, "grad_step1_clipped.npz"))
-				}
-				if i == 0 || i == 4 {
-					compareState(t, st, dir, i+1)
-				}
-			}
+			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testSteps(t, d, name) })
 		})
+	}
+}
+
+func testSteps(t *testing.T, d torch.Device, name string) {
+	t.Helper()
+	dir := filepath.Join("testdata", "train_step", name)
+	rec := readSteps(t, dir)
+	st := recordedModel(t, d, dir, rec)
+	var order []string
+	for _, e := range st.Model.Store().Entries() {
+		if e.Parameter {
+			order = append(order, e.Name)
+		}
+	}
+	if !slices.Equal(order, rec.ParameterOrder) {
+		t.Fatalf("parameters are %v, want %v", order, rec.ParameterOrder)
+	}
+	for i, want := range rec.Steps {
+		got, err := st.Step(t.Context(), readBatch(t, dir, want.Session), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []struct {
+			name      string
+			got, want float64
+		}{
+			{"train_loss", got.TrainLoss, want.Loss},
+			{"regularization_loss_core", got.RegularizationCore, want.RegCore},
+			{"regularization_loss_readout", got.RegularizationReadout, want.RegReadout},
+			{"train_total_loss", got.TotalLoss, want.Total},
+			{"train_evaluation_loss", got.Evaluation, want.Evaluation},
+			{"gradient norm", got.GradNorm, want.GradNorm},
+		} {
+			if math.Abs(v.got-v.want) > 1e-5*math.Abs(v.want)+1e-6 {
+				t.Errorf("step %d: %s is %v, want %v", i+1, v.name, v.got, v.want)
+			}
+		}
+		if i == 0 {
+			compareGradients(t, st.Model, filepath.Join(dir, "grad_step1_clipped.npz"))
+		}
+		if i == 0 || i == 4 {
+			compareState(t, st, dir, i+1)
+		}
 	}
 }
 
@@ -271,7 +277,7 @@ func TestWhatIsNotFiniteLeavesTheParameters(t *testing.T) {
 		"gradient": {func(st *Stepper, _ *data.Batch) { st.Model.Loss = flatLoss{} }, "the norm of the gradient is NaN in session "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st, b := recordedModel(t, dir, rec), readBatch(t, dir, session)
+			st, b := recordedModel(t, torch.CPU, dir, rec), readBatch(t, dir, session)
 			if _, err := st.Step(t.Context(), b, true); err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +301,7 @@ func TestStepsAreTheSameFromRunToRun(t *testing.T) {
 	torch.SetThreads(2)
 	var first [][]float32
 	for range 3 {
-		st, b := lowResStepper(t), noiseBatch(3, 50, 300)
+		st, b := lowResStepper(t, torch.CPU), noiseBatch(3, 50, 300)
 		for range 3 {
 			if _, err := st.Step(t.Context(), b, true); err != nil {
 				t.Fatal(err)
