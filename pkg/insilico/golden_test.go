@@ -62,7 +62,9 @@ regularizers:
 func TestRunsEqualThoseOfThePythonPackage(t *testing.T) {
 	for _, g := range goldenRuns {
 		t.Run(g.name, func(t *testing.T) {
-			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testRun(t, recordedModelOn(t, d), g) })
+			for _, d := range torchtest.Devices {
+				t.Run(d, func(t *testing.T) { testRun(t, recordedModelOn(t, torchtest.Device(t, d)), g) })
+			}
 		})
 	}
 }

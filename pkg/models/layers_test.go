@@ -197,7 +197,9 @@ func TestConvolutionsEqualThePythonPackages(t *testing.T) {
 		"time_independent_bias_padding":        {"time_independent", 9, 5, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testConvolution(t, d, name, c) })
+			for _, d := range torchtest.Devices {
+				t.Run(d, func(t *testing.T) { testConvolution(t, torchtest.Device(t, d), name, c) })
+			}
 		})
 	}
 }
@@ -273,13 +275,16 @@ func TestSimpleCoresEqualThePythonPackages(t *testing.T) {
 	for _, name := range []string{"simple", "simple_same_pool_cut", "simple_downsample"} {
 		for _, mode := range []string{"train", "eval"} {
 			t.Run(name+"_"+mode, func(t *testing.T) {
-				torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
-					r := readLayer(t, name+"_"+mode)
-					core, store := newLayer(t, d, r, func(p nn.Path) (Core, error) {
-						return simpleCoreFromConfig(index.settings(t, name+"_"+mode, nil), CoreDeps{Path: p})
+				for _, d := range torchtest.Devices {
+					t.Run(d, func(t *testing.T) {
+						device := torchtest.Device(t, d)
+						r := readLayer(t, name+"_"+mode)
+						core, store := newLayer(t, device, r, func(p nn.Path) (Core, error) {
+							return simpleCoreFromConfig(index.settings(t, name+"_"+mode, nil), CoreDeps{Path: p})
+						})
+						testCore(t, device, r, core, store, mode, index.number(t, "regularizers."+name+".regularizer"))
 					})
-					testCore(t, d, r, core, store, mode, index.number(t, "regularizers."+name+".regularizer"))
-				})
+				}
 			})
 		}
 	}
@@ -379,16 +384,19 @@ func TestGaussianMasksEqualThePythonPackages(t *testing.T) {
 					{Key: "bias", Value: true},
 					{Key: "readout_reg_avg", Value: reduction == "mean"},
 				})
-				torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
-					readout, store := newLayer(t, d, r, func(p nn.Path) (Readout, error) {
-						build, err := gaussianMasksFromConfig(settings, ReadoutDeps{})
-						if err != nil {
-							return nil, err
-						}
-						return build(p, r["output"].Shape[2], nil)
+				for _, d := range torchtest.Devices {
+					t.Run(d, func(t *testing.T) {
+						device := torchtest.Device(t, d)
+						readout, store := newLayer(t, device, r, func(p nn.Path) (Readout, error) {
+							build, err := gaussianMasksFromConfig(settings, ReadoutDeps{})
+							if err != nil {
+								return nil, err
+							}
+							return build(p, r["output"].Shape[2], nil)
+						})
+						testMask(t, device, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
 					})
-					testMask(t, d, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
-				})
+				}
 			}
 		})
 	}
@@ -495,9 +503,12 @@ func TestLossesEqualThePythonPackages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			parts := strings.SplitN(name, "/", 3)
 			correlations, _ := values[name+"/_per_neuron_correlations"].([]any)
-			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) {
-				testLoss(t, d, arrays, parts[0], lossOf(t, parts[1], parts[2]), floats(want), floats(correlations), arrays[name+"/grad_output"])
-			})
+			for _, d := range torchtest.Devices {
+				t.Run(d, func(t *testing.T) {
+					device := torchtest.Device(t, d)
+					testLoss(t, device, arrays, parts[0], lossOf(t, parts[1], parts[2]), floats(want), floats(correlations), arrays[name+"/grad_output"])
+				})
+			}
 		})
 	}
 }

@@ -51,7 +51,7 @@ func TestPrecisionOfAGPU(t *testing.T) {
 		p        Precision
 		from, to float64
 	}{
-		{"float32", Precision{}, 0, 1e-5},
+		{"float32", Precision{}, 0, tolerance},
 		{"TF32", Precision{TF32: true}, 0, 5e-3}, // may: cuDNN has kernels without
 		{"bfloat16", Precision{BFloat16Convolutions: true}, 1e-4, 5e-2},
 	} {

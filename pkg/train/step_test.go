@@ -121,7 +121,9 @@ func recordedModel(t *testing.T, d torch.Device, dir string, rec recordedSteps) 
 func TestStepsEqualThePythonPackages(t *testing.T) {
 	for _, name := range []string{"hoefling_low_res", "hoefling_low_res_sgd"} {
 		t.Run(name, func(t *testing.T) {
-			torchtest.EachDevice(t, func(t *testing.T, d torch.Device) { testSteps(t, d, name) })
+			for _, d := range torchtest.Devices {
+				t.Run(d, func(t *testing.T) { testSteps(t, torchtest.Device(t, d), name) })
+			}
 		})
 	}
 }

@@ -11,11 +11,16 @@ import (
 // answer, and its backward passes are set up for the devices there are.
 var gpu, _, errGPU = torch.SelectDevice("cuda")
 
-// EachDevice runs a test on the CPU, and on a GPU where there is one.
-func EachDevice(t *testing.T, test func(t *testing.T, d torch.Device)) {
-	t.Helper()
-	t.Run("cpu", func(t *testing.T) { test(t, torch.CPU) })
-	t.Run("cuda", func(t *testing.T) { test(t, GPU(t)) })
+// Devices are what a test's computations run on, as names of its subtests.
+var Devices = []string{"cpu", "cuda"}
+
+// Device is the one of a name in Devices; it skips the test where that is not there.
+func Device(tb testing.TB, name string) torch.Device {
+	tb.Helper()
+	if name == "cpu" {
+		return torch.CPU
+	}
+	return GPU(tb)
 }
 
 // GPU is the first GPU; without one it skips the test.
