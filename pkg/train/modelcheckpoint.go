@@ -56,6 +56,19 @@ func newModelCheckpoint(c modelCheckpointConfig) (*modelCheckpoint, error) {
 	return &modelCheckpoint{modelCheckpointConfig: c}, nil
 }
 
+// restore takes over the best checkpoints of the training that is continued, as far
+// as they are in this run's directory, which may have been moved. Those of another run
+// are not this one's to remove: as in Lightning they are forgotten.
+func (c *modelCheckpoint) restore(best []savedModel) {
+	c.best = nil
+	for _, m := range best {
+		m.Path = filepath.Join(*c.Dirpath, filepath.Base(m.Path))
+		if _, err := os.Stat(m.Path); err == nil {
+			c.best = append(c.best, m)
+		}
+	}
+}
+
 // bestPath is the best checkpoint so far, empty where there is none.
 func (c *modelCheckpoint) bestPath() string {
 	if len(c.best) == 0 {

@@ -200,6 +200,25 @@ func TestInterruptedTrainingContinuesToTheSameBits(t *testing.T) {
 	}
 }
 
+// TestContinuingElsewhereLeavesTheRun: another directory's best checkpoint stays.
+func TestContinuingElsewhereLeavesTheRun(t *testing.T) {
+	first, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.max_epochs=1"), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, elsewhere := filepath.Join(filepath.Dir(first.Best), "last.ckpt"), t.TempDir()
+	second, err := train(t, t.Context(), tinyRun(t, elsewhere, "trainer.ckpt_path="+last), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first.Best); err != nil {
+		t.Errorf("the best checkpoint of the run that was continued: %v", err)
+	}
+	if filepath.Dir(filepath.Dir(second.Best)) != elsewhere {
+		t.Errorf("best is %s, want one in %s", second.Best, elsewhere)
+	}
+}
+
 func sameModel(t *testing.T, k int, a, b string) {
 	t.Helper()
 	ca, err := checkpoint.Open(a)

@@ -217,7 +217,7 @@ func (f *fitter) restoreOwn(r *resumeState) error {
 		f.callbacks.early.earlyStoppingState = earlyStoppingState{Wait: e.Wait, StoppedEpoch: e.StoppedEpoch, Best: float64(e.Best)}
 	}
 	if f.callbacks.checkpoint != nil {
-		f.callbacks.checkpoint.best = r.Best
+		f.callbacks.checkpoint.restore(r.Best)
 	}
 	if f.csv != nil {
 		return f.csv.restore(r.LogRows)
