@@ -94,7 +94,14 @@ func testRun(t *testing.T, m *models.CoreReadout, g goldenRun) {
 	for steps, stimulus := range readArrays(t, "testdata/"+g.name+".npz") {
 		n, _ := strconv.Atoi(steps)
 		got := window(run(n).Stimulus)
-		within(t, "stimulus "+steps, got, stimulus.Float32s(), 0, g.stimulusTolerance*want.Largest[steps])
+		atol := g.stimulusTolerance * want.Largest[steps]
+		if m.Device() != torch.CPU && g.name == "mei_adam_range_loss" {
+			// Adam takes a whole step for each value; the sign of a gradient near
+			// zero is that of its rounding, which differs between devices.
+			mostlyWithin(t, "stimulus "+steps, got, stimulus.Float32s(), atol, 0.99)
+			continue
+		}
+		within(t, "stimulus "+steps, got, stimulus.Float32s(), 0, atol)
 	}
 }
 
