@@ -3,7 +3,7 @@
 # Where `make install` puts bin/ and lib/; DESTDIR is put before it, for packagers.
 PREFIX    ?= /usr/local
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME  ?= 30s
+FUZZTIME  ?= 10m
 BENCHTIME ?= 1s
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
@@ -78,8 +78,8 @@ bench-python: build ## Compare speed and memory with the Python package (20 minu
 	@CASES='$(CASES)' THREADS='$(THREADS)' PAIRS='$(PAIRS)' scripts/bench-python.sh
 
 .PHONY: fuzz
-fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 30s) each.
-	@$(native) scripts/fuzz.sh $(FUZZTIME)
+fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 10m) each; PACKAGES chooses.
+	@$(native) scripts/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
 .PHONY: lint
 lint: libtorch $(golangci) $(vulncheck) ## Run the linters.

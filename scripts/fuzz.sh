@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a time, one after the other: fuzz.sh 30s
+# Runs every fuzz target for a time, one after the other: fuzz.sh 10m [PACKAGE…]
 set -euo pipefail
 
-time=${1:?usage: fuzz.sh TIME}
+time=${1:?usage: fuzz.sh TIME [PACKAGE…]}
+shift
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
-for package in $(go list ./...); do
+for package in $(go list "${@:-./...}"); do
   for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
     echo "$package $target"
     if go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" 2>&1 | tee "$log"; then continue; fi
