@@ -31,7 +31,10 @@ const (
 	classConstructor        = "ConstructorError"
 	classDecode             = "DecodeError"
 	classTarget             = "TargetError"
-	classIO                 = "IOError"
+	classComposer           = "ComposerError"
+	classScanner            = "ScannerError"
+	classIO                 = "OSError"
+	classAssertion          = "AssertionError"
 	interpolationClassStart = "Interpolation"
 )
 

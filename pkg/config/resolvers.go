@@ -152,19 +152,16 @@ func resolveCreate(_ *evaluation, args []*Node) (*Node, error) {
 		if !ok {
 			return nil, newError("ValidationError", "Object of unsupported type: '%s'", pyType(a.scalar))
 		}
-		n, err := readYAML("oc.create", []byte(text))
-		if err != nil {
-			return nil, err
-		}
-		return rootContainer(n)
+		return textContainer("oc.create", text)
 	}
 }
 
-// rootContainer makes a container of a document, as OmegaConf.create does: nothing
-// is an empty mapping, a text is a key with a null.
-func rootContainer(n *Node) (*Node, error) {
-	if n.isContainer() {
-		return n, nil
+// textContainer makes a container of YAML, as OmegaConf.create does with a text:
+// nothing is an empty mapping, and a text a key with a null.
+func textContainer(name, text string) (*Node, error) {
+	n, err := readYAML(name, []byte(text))
+	if err != nil || n.isContainer() {
+		return n, err
 	}
 	m := newMap(n.origin)
 	switch v := n.scalar.(type) {
@@ -172,7 +169,7 @@ func rootContainer(n *Node) (*Node, error) {
 	case string:
 		m.put(v, newScalar(nil, n.origin))
 	default:
-		e := newError(classIO, "Invalid loaded object type: %s", pyType(v))
+		e := newError(classAssertion, "the text is no mapping or list but of type %s", pyType(v))
 		e.Origin = n.origin
 		return nil, e
 	}

@@ -135,7 +135,7 @@ func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	if root, err = rootContainer(root); err != nil {
+	if root, err = fileContainer(root); err != nil {
 		return nil, err
 	}
 	if err := root.checkInterpolations(); err != nil {
@@ -148,6 +148,24 @@ func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 	}
 	l.defaults, err = takeDefaults(config, root)
 	return l, err
+}
+
+// fileContainer makes a container of a document, as OmegaConf.load does: nothing is
+// an empty mapping, a text is YAML of its own.
+func fileContainer(n *Node) (*Node, error) {
+	switch v := n.scalar.(type) {
+	case nil:
+		if n.isNull() {
+			return newMap(n.origin), nil
+		}
+		return n, nil
+	case string:
+		return textContainer(n.origin.File, v)
+	default:
+		e := newError(classIO, "Invalid loaded object type: %s", pyType(v))
+		e.Origin = n.origin
+		return nil, e
+	}
 }
 
 // unwrapPath drops the operation and path that the message names already.

@@ -84,10 +84,12 @@ func fromPairs(pairs []Pair, o Origin, depth int) (*Node, error) {
 
 func normalKey(key any) (any, error) {
 	switch k := key.(type) {
-	case string, bool, int64, float64:
+	case string, bool, int64, float64, *big.Int:
 		return k, nil
 	case int:
 		return int64(k), nil
+	case nil:
+		return nil, newError(classKeyValidation, "Incompatible key type 'NoneType'")
 	}
 	return nil, newError(classKeyValidation, "Incompatible key type '%T'", key)
 }
