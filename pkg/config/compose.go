@@ -187,19 +187,18 @@ func wrapComposition(err error) error {
 }
 
 func (r *repository) appendSources(list *Node, provider string, o Options) error {
-	for _, n := range list.children {
-		if _, ok := n.scalar.(string); !ok || n.shape != scalarShape {
-			list = newScalar(nil, list.origin)
-			break
-		}
-	}
-	if list.shape != listShape {
+	isText := func(n *Node) bool { _, ok := n.scalar.(string); return ok }
+	if list.shape != listShape || !allOf(list.children, isText) {
 		return newError(classComposition, "hydra.searchpath must be a list of strings. Got: %s", pyNode(list)).at(list)
 	}
 	for _, n := range list.children {
 		entry, _ := n.scalar.(string)
 		dir := strings.TrimPrefix(entry, "file://")
-		if scheme, _, found := strings.Cut(entry, "://"); found && scheme != "file" {
+		scheme, _, found := strings.Cut(entry, "://")
+		if found && scheme != "file" && scheme != "pkg" && scheme != "structured" {
+			return newError(classValue, "No config source registered for schema %s, supported types : [file, pkg, structured]", scheme).at(n)
+		}
+		if found && scheme != "file" {
 			o.warn("provider=%s, path=%s is not available: only file:// can be searched", provider, entry)
 			continue
 		}
@@ -214,6 +213,10 @@ func (r *repository) appendSources(list *Node, provider string, o Options) error
 		r.sources = append(r.sources, Source{FS: f, Path: dir, Provider: provider})
 	}
 	return nil
+}
+
+func allOf(nodes []*Node, holds func(*Node) bool) bool {
+	return !slices.ContainsFunc(nodes, func(n *Node) bool { return !holds(n) })
 }
 
 func (o *Options) warn(format string, args ...any) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -291,6 +292,7 @@ func (b *defaultsBuilder) resolveInterpolated(n *treeNode, list []*defaultItem, 
 		}
 		if known == nil {
 			known = b.overrides.choiceTree(list, selfAdded)
+			known.env = b.repo.env
 		}
 		if err := resolveChoice(c.item, known); err != nil {
 			return err
@@ -303,13 +305,23 @@ func (b *defaultsBuilder) resolveInterpolated(n *treeNode, list []*defaultItem, 
 	return nil
 }
 
+// legacyChoice is how Hydra 1.0 referred to other choices.
+var legacyChoice = regexp.MustCompile(`^\$\{defaults\.[0-9]\.`)
+
 func resolveChoice(d *defaultItem, known *Node) error {
 	text := d.choice.name
 	if !d.isGroup {
 		text = d.configPath()
 	}
+	if d.isGroup && legacyChoice.MatchString(text) {
+		return newError(classComposition, "Defaults list element '%s=%s' is using a deprecated interpolation form.", d.overrideKey(), text).
+			at(&Node{origin: d.origin}).hint("name the group: ${group}")
+	}
+	// A relative path starts beside the choice, where there is nothing else.
+	own := newMap(d.origin)
+	own.parent = known
 	n := newScalar(text, d.origin)
-	n.parent = known
+	own.put("_dummy_", n)
 	target, err := n.dereference(nil)
 	var name string
 	if err == nil {

@@ -94,7 +94,7 @@ func (g *groupOverrides) addExternal(o *override, value any) error {
 		for _, e := range v {
 			s, ok := e.(string)
 			if !ok {
-				return refuse(classValue, "a list of options must hold strings. Got %s", pyTypeOf(e))
+				return refuse(classPythonType, "argument of type '%s' is not iterable", pyTypeOf(e))
 			}
 			c.list = append(c.list, s)
 		}

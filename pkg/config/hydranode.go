@@ -18,6 +18,8 @@ var hydraTypes = map[string]string{
 	"hydra.job.config":                  "JobConfig",
 	"hydra.job.config.override_dirname": "OverrideDirname",
 	"hydra.runtime":                     "RuntimeConf",
+	"hydra.help":                        "HelpConf",
+	"hydra.hydra_help":                  "HydraHelpConf",
 }
 
 // checkHydraKeys refuses keys that Hydra does not know in a config that is about to
@@ -38,6 +40,9 @@ func checkKnownKeys(known, given *Node) error {
 		return nil
 	}
 	for _, c := range given.children {
+		if known.Path() == "hydra" && c.key == "defaults" {
+			continue // a field of HydraConf without effect
+		}
 		k := known.child(c.key)
 		if k == nil {
 			return unknownKey(classKey, known, keyText(c.key)).at(c)

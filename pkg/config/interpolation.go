@@ -49,6 +49,10 @@ type interpolationParser struct {
 	src   string
 	pos   int
 	depth int
+	// single is set where the text is one element; open counts its quotes and
+	// brackets that are not closed.
+	single bool
+	open   int
 }
 
 // parseInterpolation parses the text of a value.
@@ -66,7 +70,7 @@ func parseInterpolation(src string) (expression, error) {
 
 // parseElement parses a single value, as oc.decode reads it.
 func parseElement(src string) (expression, error) {
-	p := &interpolationParser{src: src}
+	p := &interpolationParser{src: src, single: true}
 	e, err := p.element()
 	if err != nil {
 		return nil, err
@@ -99,9 +103,24 @@ func (p *interpolationParser) afterSpace(c byte) bool {
 	return false
 }
 
+// The tokens that may begin an element, the key of a mapping, or stand behind a part
+// of a path, as ANTLR lists them.
+const (
+	elementStarts  = "{INTER_OPEN, BRACE_OPEN, QUOTE_OPEN_SINGLE, QUOTE_OPEN_DOUBLE, BRACKET_OPEN, COLON, " + primitiveNames + "}"
+	dictKeyStarts  = "{" + primitiveNames + "}"
+	primitiveNames = "FLOAT, INT, BOOL, NULL, UNQUOTED_CHAR, ID, ESC, WS"
+	pathFollowers  = "{BRACKET_OPEN, INTER_CLOSE, '.'}"
+)
+
+// unexpected is the error for the next character. At the end of an element, of
+// which only the closing mark is missing, ANTLR says so.
 func (p *interpolationParser) unexpected(expecting string) error {
 	if p.pos >= len(p.src) {
-		return newError(classGrammar, "missing %s at '<EOF>'", expecting).hint("in '%s'", shorten(p.src))
+		format := "mismatched input '<EOF>' expecting %s"
+		if p.single && p.open == 1 {
+			format = "missing %s at '<EOF>'"
+		}
+		return newError(classGrammar, format, expecting).hint("in '%s'", shorten(p.src))
 	}
 	return newError(classGrammar, "mismatched input '%c' expecting %s", firstRune(p.rest()), expecting).
 		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
@@ -116,9 +135,27 @@ func (p *interpolationParser) noAlternative(start int) error {
 		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
 }
 
+// unrecognised is the error for a character that begins no token, after blanks that
+// might have belonged to one.
 func (p *interpolationParser) unrecognised() error {
-	return newError(classGrammar, "token recognition error at: '%c'", firstRune(p.rest())).
+	rest := strings.TrimLeft(p.rest(), " \t")
+	blanks := p.rest()[:len(p.rest())-len(rest)]
+	if rest != "" {
+		blanks += string(firstRune(rest))
+	}
+	return newError(classGrammar, "token recognition error at: '%s'", visibleSpace(blanks)).
 		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+}
+
+// badPath is the error for what follows a part of a path.
+func (p *interpolationParser) badPath(path pathExpr, start int) error {
+	switch {
+	case p.pos < len(p.src) && strings.ContainsRune("\\{()'\" \t", rune(p.src[p.pos])):
+		return p.unrecognised()
+	case !path.canNameResolver():
+		return p.unexpected(pathFollowers)
+	}
+	return p.noAlternative(start)
 }
 
 func firstRune(s string) rune {
@@ -230,12 +267,30 @@ func (p *interpolationParser) interpolation() (expression, error) {
 			}
 		case p.afterSpace('}'):
 			return path, nil
-		case p.afterSpace(':'):
-			return p.call(path, start)
+		case path.canNameResolver() && p.peekAfterSpace(":"):
+			p.afterSpace(':')
+			return p.call(path)
 		default:
-			return nil, p.noAlternative(start)
+			return nil, p.badPath(path, start)
 		}
 	}
+}
+
+// canNameResolver says whether the path may be the name of a resolver: words with
+// single dots between.
+func (path pathExpr) canNameResolver() bool {
+	for i, part := range path.parts {
+		text, isText := part.(literal)
+		if !isText {
+			continue
+		}
+		s, _ := text.value.(string)
+		isDot := s == "."
+		if isDot != (i%2 == 1) || !isDot && identifierToken.FindString(s) != s {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *interpolationParser) bracketKey(add func(expression, string), start int) error {
@@ -264,6 +319,9 @@ func (p *interpolationParser) pathKey(add func(expression, string), start int) e
 	}
 	key := pathKeyToken.FindString(p.rest())
 	if key == "" {
+		if p.pos < len(p.src) && strings.ContainsRune("\\()'\"", rune(p.src[p.pos])) {
+			return p.unrecognised()
+		}
 		return p.noAlternative(start)
 	}
 	p.pos += len(key)
@@ -272,19 +330,8 @@ func (p *interpolationParser) pathKey(add func(expression, string), start int) e
 }
 
 // call reads the arguments of a resolver; the colon is consumed.
-func (p *interpolationParser) call(path pathExpr, start int) (expression, error) {
+func (p *interpolationParser) call(path pathExpr) (expression, error) {
 	c := callExpr{name: path.parts, sources: path.sources}
-	for i, part := range path.parts {
-		text, isText := part.(literal)
-		if !isText {
-			continue
-		}
-		s, _ := text.value.(string)
-		isDot := s == "."
-		if isDot != (i%2 == 1) || !isDot && identifierToken.FindString(s) != s {
-			return nil, p.noAlternative(start)
-		}
-	}
 	p.skipSpace()
 	var err error
 	c.args, err = p.sequence('}')
@@ -336,22 +383,29 @@ func (p *interpolationParser) element() (expression, error) {
 	}
 	defer func() { p.depth-- }()
 	if p.pos >= len(p.src) {
-		return nil, p.unexpected("a value")
+		return nil, p.unexpected(elementStarts)
 	}
 	switch c := p.src[p.pos]; c {
 	case '\'', '"':
 		p.pos++
+		p.open++
 		parts, err := p.text(c)
+		p.open--
 		return joined{parts}, err
 	case '[':
 		p.pos++
+		p.open++
 		p.skipSpace()
 		items, err := p.sequence(']')
+		p.open--
 		return listExpr{items}, err
 	case '{':
 		p.pos++
+		p.open++
 		p.skipSpace()
-		return p.dict()
+		d, err := p.dict()
+		p.open--
+		return d, err
 	}
 	return p.primitive(false)
 }
@@ -366,8 +420,7 @@ func (p *interpolationParser) dict() (expression, error) {
 		if err != nil {
 			return nil, err
 		}
-		lit, ok := key.(literal)
-		if !ok || !p.afterSpace(':') {
+		if !p.afterSpace(':') {
 			return nil, p.unexpected("COLON")
 		}
 		p.skipSpace()
@@ -375,7 +428,7 @@ func (p *interpolationParser) dict() (expression, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.keys = append(d.keys, lit.value)
+		d.keys = append(d.keys, keyValue(key))
 		d.values = append(d.values, value)
 		switch {
 		case p.afterSpace('}'):
@@ -388,6 +441,19 @@ func (p *interpolationParser) dict() (expression, error) {
 	}
 }
 
+// keyValue is the value of a mapping's key: of one token, or the text of several.
+func keyValue(key expression) any {
+	j, ok := key.(joined)
+	if !ok {
+		return key.(literal).value
+	}
+	text := ""
+	for _, part := range j.parts {
+		text += pyText(part.(literal).value)
+	}
+	return text
+}
+
 // primitive reads one or more tokens of an unquoted value. One token keeps its
 // type, several make a text. A key of a mapping has neither colons nor
 // interpolations.
@@ -396,7 +462,7 @@ func (p *interpolationParser) primitive(isKey bool) (expression, error) {
 	for p.pos < len(p.src) && !p.endOfPrimitive(isKey) {
 		if p.at("${") {
 			if isKey {
-				return nil, p.unexpected("a key")
+				return nil, p.unexpected(dictKeyStarts)
 			}
 			e, err := p.interpolation()
 			if err != nil {
@@ -420,7 +486,10 @@ func (p *interpolationParser) primitive(isKey bool) (expression, error) {
 		parts = append(parts, token)
 	}
 	if len(parts) == 0 {
-		return nil, p.unexpected("a value")
+		if isKey {
+			return nil, p.unexpected(dictKeyStarts)
+		}
+		return nil, p.unexpected(elementStarts)
 	}
 	return joinPrimitive(parts), nil
 }

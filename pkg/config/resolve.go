@@ -320,6 +320,9 @@ func pyNodeType(n *Node) string {
 // mustExist, a nil node otherwise.
 func (ev *evaluation) selectKey(key string, mustExist bool) (*Node, error) {
 	start, rest, err := ev.startOf(key)
+	if e, ok := asError(err); ok && e.Class == classKey && mustExist {
+		return nil, newError(classInterpolationKey, "%s while resolving interpolation: %s", e.Class, e.Message)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -356,14 +359,14 @@ func (ev *evaluation) startOf(key string) (*Node, string, error) {
 	for strings.HasPrefix(rest, ".") {
 		start, rest = start.parent, rest[1:]
 		if start == nil {
-			return nil, "", newError(classInterpolationKey,
-				"ConfigKeyError while resolving interpolation: Error resolving key '%s'", key)
+			return nil, "", newError(classKey, "Error resolving key '%s'", key)
 		}
 	}
 	return start, rest, nil
 }
 
-// walk follows a path from a container, dereferencing what it meets.
+// walk follows a path from a container, dereferencing what it meets; ??? on the way
+// is an error if strict.
 func (ev *evaluation) walk(start *Node, path string, strict bool) (*Node, error) {
 	if path == "" {
 		return start, nil
@@ -371,7 +374,7 @@ func (ev *evaluation) walk(start *Node, path string, strict bool) (*Node, error)
 	parts := splitKey(path)
 	cur := start
 	for i, part := range parts {
-		next, err := cur.step(part, strict)
+		next, err := cur.step(part, true)
 		if err != nil || next == nil {
 			return nil, err
 		}

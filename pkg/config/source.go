@@ -132,6 +132,9 @@ func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 		return nil, newError(classIO, "cannot read %s", display).because(unwrapPath(err))
 	}
 	root, err := readYAML(display, data)
+	if e, ok := asError(err); ok && e.Class == classKeyValidation {
+		return nil, wrapComposition(e)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -194,10 +197,13 @@ func packageHeader(display string, data []byte) (string, bool, error) {
 		}
 		words := strings.Fields(strings.TrimLeft(line, "#"))
 		if len(words) != 2 {
-			return "", false, &Error{
-				Class: classValue, Origin: Origin{File: display, Line: i + 1},
-				Message: "Expected header format: KEY VALUE, got '" + strings.TrimSpace(strings.TrimLeft(line, "#")) + "'",
+			format := "Expected header format: KEY VALUE, got '%s'"
+			if len(words) > 2 {
+				format = "Too many components in '%s'"
 			}
+			e := newError(classValue, format, strings.TrimSpace(strings.TrimLeft(line, "#")))
+			e.Origin = Origin{File: display, Line: i + 1}
+			return "", false, e
 		}
 		if words[0] == "@package" {
 			name, found = words[1], true
@@ -211,6 +217,14 @@ func takeDefaults(config string, root *Node) ([]*defaultItem, error) {
 	list := root.child("defaults")
 	if list == nil {
 		return nil, nil
+	}
+	if list.isMissing() {
+		root.remove("defaults")
+		return nil, nil
+	}
+	list, err := list.dereference(nil)
+	if err != nil {
+		return nil, wrapComposition(err)
 	}
 	root.remove("defaults")
 	list.parent = nil
@@ -281,6 +295,17 @@ func splitPackage(s string) (name, pkg string, has bool) {
 	return name, pkg, has
 }
 
+// plainType is the Python type of a node's content.
+func plainType(n *Node) string {
+	switch n.shape {
+	case listShape:
+		return "list"
+	case mapShape:
+		return "dict"
+	}
+	return pyType(n.scalar)
+}
+
 // setChoice reads the choice of a group: a name, a list of names, or null.
 func (d *defaultItem) setChoice(n *Node) error {
 	switch {
@@ -291,7 +316,7 @@ func (d *defaultItem) setChoice(n *Node) error {
 		for i, c := range n.children {
 			s, ok := c.scalar.(string)
 			if !ok || c.shape != scalarShape {
-				return newError(classValue, "Unsupported item value in defaults : %s, nested list items must be strings", pyNodeType(c)).at(c).
+				return newError(classValue, "Unsupported item value in defaults : %s, nested list items must be strings", plainType(c)).at(c).
 					hint("quote it")
 			}
 			options[i] = s
@@ -300,11 +325,7 @@ func (d *defaultItem) setChoice(n *Node) error {
 	default:
 		s, ok := n.scalar.(string)
 		if !ok || n.shape != scalarShape {
-			kind := "dict"
-			if n.shape == scalarShape {
-				kind = pyType(n.scalar)
-			}
-			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", kind).at(n).
+			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", plainType(n)).at(n).
 				hint("quote it")
 		}
 		d.choice = choice{kind: nameChoice, name: s}

@@ -62,6 +62,8 @@ func fromValue(v any, o Origin, depth int) (*Node, error) {
 		return fromPairs(v, o, depth)
 	case []any:
 		return fromList(reflect.ValueOf(v), o, depth)
+	case *choiceSweep, *rangeSweep, *intervalSweep:
+		return nil, newError(classValidation, "Unexpected type annotation: Set[str]").hint("a sweep cannot be a part of a value")
 	}
 	return fromReflect(reflect.ValueOf(v), o, depth)
 }

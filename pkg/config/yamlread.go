@@ -343,19 +343,19 @@ func (r *yamlReader) tagged(y *yaml.Node) (any, error) {
 		if b, ok := yamlBool[text]; ok {
 			return b, nil
 		}
-		return nil, r.refuse(y, classPythonKey, "%s", pyRepr(text))
+		return nil, r.refuse(y, classPythonKey, "%s", pyRepr(text)).hint("the tag %s takes true and false", y.Tag)
 	case "!!int":
 		if i, ok := parseYAMLInt(y.Value); ok && len(y.Value) <= longestNumber {
 			return i, nil
 		}
-		return nil, r.refuse(y, classValue, "invalid literal for int() with base 10: %s", pyRepr(y.Value))
+		return nil, r.refuse(y, classValue, "invalid literal for int() with base 10: %s", pyRepr(y.Value)).hint("it does not fit its tag %s", y.Tag)
 	case "!!float":
 		if len(y.Value) <= longestNumber {
 			if f, ok := parseYAMLFloat(y.Value); ok {
 				return f, nil
 			}
 		}
-		return nil, r.refuse(y, classValue, "could not convert string to float: %s", pyRepr(text))
+		return nil, r.refuse(y, classValue, "could not convert string to float: %s", pyRepr(text)).hint("it does not fit its tag %s", y.Tag)
 	}
 	return nil, r.refuse(y, classConstructor, "could not determine a constructor for the tag '%s'", y.Tag)
 }

@@ -7,11 +7,11 @@ hydra/README.md describes. Needs hydra-core==1.3.8 and omegaconf==2.3.1.
 """
 
 import copy
+import datetime
 import json
 import math
 import os
 import sys
-import time
 import warnings
 from pathlib import Path
 from unittest import mock
@@ -29,20 +29,23 @@ from hydra import version
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import MissingMandatoryValue
 
-CLOCK = time.struct_time((2025, 1, 2, 3, 4, 5, 3, 2, 0))
+CLOCK = datetime.datetime(2025, 1, 2, 3, 4, 5)
 WORK_DIR = "/CWD"
 APP_NAME = "app"
 
 
 def prepare():
-    """Fixes what a recording may depend on besides its case."""
+    """Sets what Hydra's start would, and registers len."""
     version.setbase("1.3")
     Plugins.instance()
-    setup_globals()
-    OmegaConf.register_new_resolver(
-        "now", lambda pattern: time.strftime(pattern, CLOCK), use_cache=True, replace=True
-    )
     OmegaConf.register_new_resolver("len", len, replace=True)
+    stop_clock()
+
+
+def stop_clock():
+    """Replaces Hydra's resolver "now", which each start of Hydra registers."""
+    setup_globals()
+    OmegaConf.register_new_resolver("now", lambda pattern: CLOCK.strftime(pattern), use_cache=True, replace=True)
 
 
 class Case:
@@ -79,7 +82,9 @@ class Case:
         if self.args.get("config_dir"):
             path.append("command-line", "file://" + os.path.join(self.tree, self.args["config_dir"]))
         path.append("schema", "structured://")
-        return Hydra.create_main_hydra2(task_name=APP_NAME, config_search_path=path)
+        hydra = Hydra.create_main_hydra2(task_name=APP_NAME, config_search_path=path)
+        stop_clock()
+        return hydra
 
     def record(self):
         """Gives the contents of the expected files by name."""
