@@ -158,13 +158,14 @@ func extendSearchPath(repo *repository, o Options, overrides []*override) error 
 		if primary.root.shape != mapShape {
 			return newError(classComposition, "primary config '%s' must be a DictConfig, got ListConfig", o.ConfigName).at(primary.root)
 		}
-		if list, err = primary.root.Select("hydra.searchpath"); err != nil {
+		if list, err = resolvedSearchPath(primary.root); err != nil {
 			return wrapComposition(err)
 		}
 	}
 	provider := "hydra.searchpath in main"
 	for _, ov := range overrides {
 		if ov.keyElement() == "hydra.searchpath" {
+			// Interpolations stay as they are here.
 			if list, err = ov.node(); err != nil {
 				return err
 			}
@@ -175,10 +176,16 @@ func extendSearchPath(repo *repository, o Options, overrides []*override) error 
 	if list == nil || list.isNull() {
 		return nil
 	}
-	if list, err = list.Resolve(); err != nil {
-		return wrapComposition(err)
-	}
 	return repo.appendSources(list, provider, o)
+}
+
+// resolvedSearchPath gives hydra.searchpath of the primary config, or nil.
+func resolvedSearchPath(primary *Node) (*Node, error) {
+	list, err := selectStrict(primary, "hydra.searchpath")
+	if err != nil || list == nil {
+		return nil, err
+	}
+	return list.Resolve()
 }
 
 // wrapComposition puts an error of OmegaConf under the one that Hydra raises.

@@ -266,7 +266,7 @@ func parseDefault(config string, n *Node) (*defaultItem, error) {
 	value := n.children[0]
 	key, ok := value.key.(string)
 	if !ok {
-		return nil, newError(classValue, "In %s: the group name '%s' must be a string", config, keyText(value.key)).at(n).hint("quote it")
+		return nil, newError(classAssertion, "In %s: the group name '%s' must be a string", config, keyText(value.key)).at(n).hint("quote it")
 	}
 	item := &defaultItem{isGroup: true, origin: value.origin}
 	key, item.pkg, item.hasPkg = splitPackage(key)
@@ -285,6 +285,9 @@ func parseDefault(config string, n *Node) (*defaultItem, error) {
 	}
 	if err := item.setChoice(value); err != nil {
 		return nil, err
+	}
+	if item.group == "" {
+		return nil, newError(classAssertion, "In %s: '%s' names no group", config, keyText(value.key)).at(value)
 	}
 	return item, item.normalise()
 }
