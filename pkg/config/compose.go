@@ -242,6 +242,9 @@ func mergeDefaults(repo *repository, list []resultItem) (*Node, error) {
 			return nil, err
 		}
 		content := loaded.root
+		if err := repo.env.spendNodes(content.size()); err != nil {
+			return nil, err
+		}
 		if item.pkg != "" {
 			content = newMap(loaded.root.origin)
 			inner := loaded.root.clone()

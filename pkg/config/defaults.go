@@ -31,10 +31,15 @@ type defaultsBuilder struct {
 	// sweeping leaves groups without a choice open.
 	sweeping bool
 	depth    int
+	items    int
 }
 
-// maxDefaultsDepth bounds configs that list each other.
-const maxDefaultsDepth = 100
+// maxDefaultsDepth bounds configs that list each other, maxDefaultsItems those that
+// list others many times over.
+const (
+	maxDefaultsDepth = 100
+	maxDefaultsItems = 10_000
+)
 
 // buildDefaults makes the final list for a primary config, Hydra's own first.
 func buildDefaults(repo *repository, name string, o *groupOverrides, sweeping bool) ([]resultItem, error) {
@@ -101,6 +106,9 @@ func (b *defaultsBuilder) expand(n *treeNode, isPrimary, interpolated bool) erro
 	if b.depth > maxDefaultsDepth {
 		return newError(classComposition, "In '%s': defaults lists are nested deeper than %d levels", n.item.configPath(), maxDefaultsDepth).
 			hint("does a config list itself?")
+	}
+	if b.items++; b.items > maxDefaultsItems {
+		return newError(classComposition, "In '%s': the defaults lists name more than %d configs", n.item.configPath(), maxDefaultsItems)
 	}
 	d := n.item
 	if isPrimary && !b.configExists(d) {

@@ -583,7 +583,10 @@ func primitiveToken(s string) (token, bool) {
 	case floatKind:
 		best.value = tokenFloat(best.raw)
 	case intKind:
-		if v, ok := parseYAMLInt(best.raw); ok && len(best.raw) <= longestNumber {
+		if len(best.raw) > longestNumber {
+			break
+		}
+		if v, ok := parseYAMLInt(best.raw); ok {
 			best.value = v
 		}
 	case boolKind:

@@ -37,6 +37,9 @@ func mergeMaps(dst, src *Node, structMode bool) error {
 		d := dst.child(s.key)
 		if d != nil && d.Kind() == Interpolation {
 			if target, err := d.dereference(nil); err == nil && target.isContainer() {
+				if err := dst.root().env.spendNodes(target.size()); err != nil {
+					return err
+				}
 				d = target.clone()
 				dst.put(s.key, d)
 			}

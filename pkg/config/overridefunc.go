@@ -108,6 +108,9 @@ func castInt(v any) (any, error) {
 		return smallInt(i), nil
 	case string:
 		text := strings.TrimSpace(v)
+		if len(text) > longestNumber {
+			return nil, valueError("invalid literal for int() with base 10: %s", pyRepr(shorten(v)))
+		}
 		if whole := intToken.FindString(text); whole == text && text != "" {
 			if i, ok := parseYAMLInt(text); ok {
 				return i, nil

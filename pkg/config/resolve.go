@@ -15,6 +15,24 @@ type environment struct {
 	warn      func(string)
 	// outputErr says why hydra:runtime.output_dir is not known.
 	outputErr error
+	// merged counts the values that composing has copied.
+	merged int
+}
+
+// maxMergedNodes bounds what composing copies: a config of the field has some
+// hundred values.
+const maxMergedNodes = 1 << 20
+
+// spendNodes counts copied values, so that files and interpolations that are merged
+// many times over end with an error.
+func (env *environment) spendNodes(n int) error {
+	if env == nil {
+		return nil
+	}
+	if env.merged += n; env.merged > maxMergedNodes {
+		return newError(classComposition, "the config has more than %d values", maxMergedNodes)
+	}
+	return nil
 }
 
 // Limits of one resolution, so that interpolations that multiply end with an
