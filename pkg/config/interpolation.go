@@ -49,11 +49,16 @@ type interpolationParser struct {
 	src   string
 	pos   int
 	depth int
-	// single is set where the text is one element; open counts its quotes and
-	// brackets that are not closed.
+	// single is set where the text is one element.
 	single bool
-	open   int
+	// closers are the marks that end the calls, lists, mappings and quoted texts
+	// that are not closed, outer ones first.
+	closers []byte
 }
+
+func (p *interpolationParser) push(closer byte) { p.closers = append(p.closers, closer) }
+
+func (p *interpolationParser) pop() { p.closers = p.closers[:len(p.closers)-1] }
 
 // parseInterpolation parses the text of a value.
 func parseInterpolation(src string) (expression, error) {
@@ -112,18 +117,23 @@ const (
 	pathFollowers  = "{BRACKET_OPEN, INTER_CLOSE, '.'}"
 )
 
-// unexpected is the error for the next character. At the end of an element, of
-// which only the closing mark is missing, ANTLR says so.
+// unexpected is the error for the next character. Where only the expected mark is
+// missing before it, ANTLR says so.
 func (p *interpolationParser) unexpected(expecting string) error {
-	if p.pos >= len(p.src) {
-		format := "mismatched input '<EOF>' expecting %s"
-		if p.single && p.open == 1 {
-			format = "missing %s at '<EOF>'"
-		}
-		return newError(classGrammar, format, expecting).hint("in '%s'", shorten(p.src))
+	next, outer := endToken, ""
+	if p.pos < len(p.src) {
+		next = string(firstRune(p.rest()))
 	}
-	return newError(classGrammar, "mismatched input '%c' expecting %s", firstRune(p.rest()), expecting).
-		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+	if n := len(p.closers); n >= 2 {
+		outer = string(p.closers[n-2])
+	} else if n == 1 && p.single {
+		outer = endToken
+	}
+	format := "mismatched input '%s' expecting %s"
+	if isCloser := strings.HasSuffix(expecting, "_CLOSE"); isCloser && next == outer {
+		format, next, expecting = "missing %s at '%s'", expecting, next
+	}
+	return newError(classGrammar, format, next, expecting).hint("at character %d of '%s'", p.pos+1, shorten(p.src))
 }
 
 func (p *interpolationParser) noAlternative(start int) error {
@@ -333,6 +343,8 @@ func (p *interpolationParser) pathKey(add func(expression, string), start int) e
 func (p *interpolationParser) call(path pathExpr) (expression, error) {
 	c := callExpr{name: path.parts, sources: path.sources}
 	p.skipSpace()
+	p.push('}')
+	defer p.pop()
 	var err error
 	c.args, err = p.sequence('}')
 	return c, err
@@ -388,23 +400,23 @@ func (p *interpolationParser) element() (expression, error) {
 	switch c := p.src[p.pos]; c {
 	case '\'', '"':
 		p.pos++
-		p.open++
+		p.push(c)
 		parts, err := p.text(c)
-		p.open--
+		p.pop()
 		return joined{parts}, err
 	case '[':
 		p.pos++
-		p.open++
+		p.push(']')
 		p.skipSpace()
 		items, err := p.sequence(']')
-		p.open--
+		p.pop()
 		return listExpr{items}, err
 	case '{':
 		p.pos++
-		p.open++
+		p.push('}')
 		p.skipSpace()
 		d, err := p.dict()
-		p.open--
+		p.pop()
 		return d, err
 	}
 	return p.primitive(false)

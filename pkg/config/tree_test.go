@@ -275,7 +275,7 @@ func TestInterpolationRefuses(t *testing.T) {
 		{"${${a.b}:x}", classInterpolation, "The name of a resolver must be a string, but the interpolation ${a.b} resolved to `1` which is of type <class 'int'>"},
 		{"${", classGrammar, "no viable alternative at input '${'"},
 		{"${}", classGrammar, "no viable alternative at input '${}'"},
-		{"${len:[1}", classGrammar, "mismatched input '}' expecting BRACKET_CLOSE"},
+		{"${len:[1}", classGrammar, "missing BRACKET_CLOSE at '}'"},
 		{"${len:é}", classGrammar, "token recognition error at: 'é'"},
 		{"${len:'x}", classGrammar, "mismatched input '<EOF>' expecting MATCHING_QUOTE_CLOSE"},
 		{"${a b}", classGrammar, "token recognition error at: ' b'"},

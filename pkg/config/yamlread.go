@@ -126,7 +126,7 @@ func yamlError(name string, data []byte, err error) error {
 func (r *yamlReader) checkAnchors(y *yaml.Node, seen map[string]bool) error {
 	if y.Anchor != "" && y.Kind != yaml.AliasNode {
 		if seen[y.Anchor] {
-			return r.refuse(y, classComposer, "found duplicate anchor '%s'", y.Anchor)
+			return r.refuse(y, classComposer, "found duplicate anchor '%s'; first occurrence", y.Anchor)
 		}
 		seen[y.Anchor] = true
 	}
