@@ -187,6 +187,7 @@ func (p *overrideParser) evaluate(v any) (any, error) {
 				return nil, err
 			}
 		}
+		return v.asDict(), nil
 	case *functionCall:
 		if v.misplaced {
 			return nil, p.failed("positional argument follows keyword argument", nil)
@@ -206,6 +207,23 @@ func (p *overrideParser) evaluate(v any) (any, error) {
 		return result, nil
 	}
 	return v, nil
+}
+
+// asDict merges equal keys as a Python dict does: the first keeps its place, the
+// last its value.
+func (o Object) asDict() Object {
+	places := make(map[any]int, len(o))
+	dict := make(Object, 0, len(o))
+	for _, pair := range o {
+		key := indexKey(pair.Key)
+		if i, ok := places[key]; ok {
+			dict[i].Value = pair.Value
+			continue
+		}
+		places[key] = len(dict)
+		dict = append(dict, pair)
+	}
+	return dict
 }
 
 func (p *overrideParser) evaluateAll(list []any) error {

@@ -156,6 +156,11 @@ func (t token) shown() string {
 // noAlternative is the error for a value that breaks off or goes wrong. To show it,
 // ANTLR reads all tokens that are left, so that a bad character comes first.
 func (p *overrideParser) noAlternative() error {
+	return p.noAlternativeFrom(0)
+}
+
+// noAlternativeFrom is noAlternative for what begins with a token.
+func (p *overrideParser) noAlternativeFrom(first int) error {
 	if p.lexErr != nil {
 		return p.lexErr
 	}
@@ -163,7 +168,7 @@ func (p *overrideParser) noAlternative() error {
 	if t := p.peek(0); t.kind != noToken {
 		end = p.starts[p.next] + len(t.raw)
 	}
-	return newError(classOverrideParse, "no viable alternative at input '%s'", visibleSpace(p.src[p.starts[0]:end])).
+	return newError(classOverrideParse, "no viable alternative at input '%s'", visibleSpace(p.src[p.starts[first]:end])).
 		hint("at character %d of '%s'", end, shorten(p.src))
 }
 
@@ -274,7 +279,7 @@ func (p *overrideParser) dict() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		dict = dict.with(key, e)
+		dict = append(dict, Pair{key, e})
 		switch {
 		case p.take("}"):
 			return dict, nil
@@ -283,16 +288,6 @@ func (p *overrideParser) dict() (any, error) {
 		}
 		starts = aDictKey
 	}
-}
-
-// with sets a key, as a Python dict does: one that is there keeps its place.
-func (o Object) with(key, value any) Object {
-	same := func(p Pair) bool { return indexKey(p.Key) == indexKey(key) }
-	if i := slices.IndexFunc(o, same); i >= 0 {
-		o[i].Value = value
-		return o
-	}
-	return append(o, Pair{key, value})
 }
 
 // primitive reads a quoted text, or unquoted tokens, of which one alone keeps its
@@ -367,6 +362,18 @@ func unquote(s string) string {
 	return b.String()
 }
 
+// followsWord says whether an argument that begins with a word may go on with the
+// token.
+func followsWord(t token) bool {
+	switch t.kind {
+	case noToken, quotedKind:
+		return false
+	case punctuationKind:
+		return strings.Contains("(,):", t.text)
+	}
+	return true
+}
+
 // function reads name(arguments).
 func (p *overrideParser) function() (any, error) {
 	start := p.starts[p.next]
@@ -385,6 +392,10 @@ func (p *overrideParser) function() (any, error) {
 			name = p.peek(0).text
 			p.next += 2
 			starts = anElement
+		} else if p.committed && p.peek(0).kind == idKind && !followsWord(p.peek(1)) {
+			// It might have been a name.
+			p.next++
+			return nil, p.noAlternativeFrom(p.next - 1)
 		}
 		e, err := p.element(starts)
 		if err != nil {

@@ -220,7 +220,7 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, flow bool) (*Node, error) 
 		}
 		if flow && endsInColon(keyNode) && valueNode.Value == "" && valueNode.Kind == yaml.ScalarNode {
 			shorter := *keyNode
-			shorter.Value = strings.TrimSuffix(keyNode.Value, ":")
+			shorter.Value = strings.TrimRight(strings.TrimSuffix(keyNode.Value, ":"), " ")
 			keyNode = &shorter
 		}
 		key, err := r.mapKey(keyNode, flow)
