@@ -289,6 +289,10 @@ func finish(o Options, root *Node, repo *repository, groups *groupOverrides, ove
 	if hydra == nil || hydra.shape != mapShape {
 		return nil, newError(classComposition, "the hydra node must be a mapping").at(hydra)
 	}
+	convertHydraValues(hydra, "hydra")
+	if err := copyEnvironment(hydra, o.Env); err != nil {
+		return nil, err
+	}
 	var own []string
 	var task []*override
 	for _, ov := range overrides {

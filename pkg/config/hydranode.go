@@ -32,7 +32,10 @@ func checkHydraKeys(root, content *Node) error {
 	if given == nil {
 		return nil
 	}
-	return checkKnownKeys(known, given)
+	if err := checkKnownKeys(known, given); err != nil {
+		return err
+	}
+	return checkHydraValues("hydra", given, false)
 }
 
 func checkKnownKeys(known, given *Node) error {
