@@ -168,8 +168,12 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 	selfAdded := false
 	if len(list) > 0 || isPrimary && len(b.overrides.appended) > 0 {
 		var err error
+		listed := slices.ContainsFunc(list, func(item *defaultItem) bool { return !item.override })
 		if list, selfAdded, err = ensureSelf(d, list); err != nil {
 			return err
+		}
+		if selfAdded && listed && d.primary && b.repo.env.warn != nil && hasContent(loaded.root) {
+			b.repo.env.warn("In '" + d.configPath() + "': Defaults list is missing `_self_`: its own values come last (write _self_ where they belong)")
 		}
 	}
 	if isPrimary {
@@ -191,6 +195,11 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 	}
 	slices.Reverse(n.children)
 	return nil
+}
+
+// hasContent says whether a config has values of its own.
+func hasContent(root *Node) bool {
+	return slices.ContainsFunc(root.children, func(n *Node) bool { return !n.isMissing() })
 }
 
 // ensureSelf adds _self_ at the end of a list that has other items but not it.
