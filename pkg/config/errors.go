@@ -64,6 +64,9 @@ func (e *Error) Error() string {
 	if place := e.Origin.String(); place != "" {
 		b.WriteString(place + ": ")
 	}
+	if e.Key != "" && e.isAboutReference() {
+		b.WriteString(oneLine(e.Key) + ": ")
+	}
 	b.WriteString(oneLine(e.Message))
 	if e.Cause != nil {
 		switch {
@@ -78,6 +81,12 @@ func (e *Error) Error() string {
 		b.WriteString(" (" + oneLine(e.Hint) + ")")
 	}
 	return b.String()
+}
+
+// isAboutReference says whether the message tells what an interpolation refers to,
+// so that the key of the value itself must be added.
+func (e *Error) isAboutReference() bool {
+	return strings.HasPrefix(e.Class, interpolationClassStart) || e.Class == classUnsupported || e.Class == classGrammar
 }
 
 // Unwrap gives the error below this one.
