@@ -36,6 +36,7 @@ const (
 	classTarget             = "TargetError"
 	classComposer           = "ComposerError"
 	classScanner            = "ScannerError"
+	classReader             = "ReaderError"
 	classIO                 = "OSError"
 	classAssertion          = "AssertionError"
 	interpolationClassStart = "Interpolation"

@@ -137,7 +137,8 @@ func (n *Node) accepts(part, class string, force bool) error {
 	}
 	i, err := strconv.Atoi(part)
 	if err != nil {
-		return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n)
+		return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n).
+			hint("%s is a list of %d elements, counted from 0", n.Path(), len(n.children))
 	}
 	if i < -len(n.children) || i >= len(n.children) {
 		e := newError(classIndex, "list index out of range")

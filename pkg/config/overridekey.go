@@ -27,6 +27,10 @@ var (
 	keyWord  = regexp.MustCompile(`^[a-zA-Z_$][a-zA-Z0-9_$-]*`)
 	keyPath  = regexp.MustCompile(`^(?:[a-zA-Z_$][a-zA-Z0-9_$-]*|0|[1-9](?:_?[0-9])*)(?:\.(?:[a-zA-Z_$][a-zA-Z0-9_$-]*|0|[1-9](?:_?[0-9])*))+`)
 	keyNames = []string{idToken, specialToken, pathToken}
+	keyForms = []struct {
+		kind string
+		form *regexp.Regexp
+	}{{specialToken, keyWord}, {pathToken, keyPath}}
 	keyMarks = map[byte]string{'=': equalToken, '~': "'~'", '+': "'+'", '@': "'@'", ':': "':'", '/': "'/'"}
 )
 
@@ -54,10 +58,10 @@ func (p *overrideParser) keyTokenAt(pos int) keyToken {
 	if id := identifierToken.FindString(rest); id != "" {
 		best = keyToken{idToken, id, pos}
 	}
-	for kind, form := range map[string]*regexp.Regexp{specialToken: keyWord, pathToken: keyPath} {
-		raw := form.FindString(rest)
+	for _, f := range keyForms {
+		raw := f.form.FindString(rest)
 		if raw != "" && (best.kind == badToken || len(raw) > len(best.raw)) {
-			best = keyToken{kind, raw, pos}
+			best = keyToken{f.kind, raw, pos}
 		}
 	}
 	return best

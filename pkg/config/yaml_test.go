@@ -105,7 +105,8 @@ func TestYAMLReadRefuses(t *testing.T) {
 		{"a: <<", "t.yaml:1: '<<' is no value"},
 		{"a: *nope", "t.yaml"},
 		{"a: \x00", "t.yaml"},
-		{"\xff", "t.yaml"},
+		{"\xff", "t.yaml: the file is not UTF-8"},
+		{"\xff\xfea\x00:\x00 \x001\x00", "t.yaml: the file is not UTF-8"},
 	}
 	for _, tt := range tests {
 		n, err := FromYAML("t.yaml", []byte(tt.text))

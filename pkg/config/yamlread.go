@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -39,6 +40,9 @@ func readYAML(name string, data []byte) (*Node, error) {
 			Class: classParser, Origin: Origin{File: name},
 			Message: "the file is too large for a config",
 		}
+	}
+	if !utf8.Valid(data) {
+		return nil, &Error{Class: classReader, Origin: Origin{File: name}, Message: "the file is not UTF-8"}
 	}
 	data = blankDirectives(data)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
