@@ -71,10 +71,8 @@ func checkHydraValues(path string, n *Node, byOverride bool) error {
 		return nil
 	}
 	if f, ok := fieldAt(path); ok {
-		if err := f.check(path, n, byOverride); err != nil {
-			e := newError(classValidation, "%s", err)
-			e.Key, e.Origin = path, n.origin
-			return e
+		if problem := f.problem(path, n, byOverride); problem != "" {
+			return &Error{Class: classValidation, Message: problem, Key: path, Origin: n.origin}
 		}
 	}
 	for _, c := range n.children {
@@ -88,52 +86,57 @@ func checkHydraValues(path string, n *Node, byOverride bool) error {
 	return nil
 }
 
-// check says in OmegaConf's words why the field does not take the value.
-func (f hydraField) check(path string, n *Node, byOverride bool) error {
-	typeName, value := plainType(n), pyNode(n)
+// problem says in OmegaConf's words why the field does not take the value; empty if
+// it does.
+func (f hydraField) problem(path string, n *Node, byOverride bool) string {
+	kind, value := plainType(n), pyNode(n)
 	switch {
-	case n.isNull() && f.optional:
-		return nil
+	case n.isNull() && (f.optional || path == "hydra"):
+		return ""
 	case n.isNull() && f.kind == textField && !byOverride:
-		return fmt.Errorf("Incompatible value 'None' for field of type 'str'") //nolint:staticcheck // OmegaConf's words
-	case n.isNull() && path != "hydra":
-		return fmt.Errorf("field '%s' is not Optional", path)
+		return "Incompatible value 'None' for field of type 'str'"
+	case n.isNull():
+		return fmt.Sprintf("field '%s' is not Optional", path)
 	}
+	_, fits := f.convert(n)
 	switch f.kind {
 	case classField:
-		if n.shape == mapShape || n.isNull() || n.shape == listShape && byOverride {
-			return nil
+		switch {
+		case n.shape == mapShape || n.shape == listShape && byOverride:
+			return ""
+		case byOverride:
+			return fmt.Sprintf("Invalid type assigned: %s is not a subclass of %s. value: %s", kind, hydraTypes[path], value)
 		}
-		start := "Merge error"
-		if byOverride {
-			start = "Invalid type assigned"
-		}
-		return fmt.Errorf("%s: %s is not a subclass of %s. value: %s", start, typeName, hydraTypes[path], value)
+		return fmt.Sprintf("Merge error: %s is not a subclass of %s. value: %s", kind, hydraTypes[path], value)
 	case mappingField:
 		if n.shape == scalarShape {
-			return fmt.Errorf("Cannot assign %s to %s", typeName, f.text) //nolint:staticcheck // OmegaConf's words
+			return fmt.Sprintf("Cannot assign %s to %s", kind, f.text)
 		}
 	case listField:
 		if n.shape == scalarShape {
-			return fmt.Errorf("Invalid value assigned: %s is not a ListConfig, list or tuple.", typeName) //nolint:staticcheck // OmegaConf's words
+			return fmt.Sprintf("Invalid value assigned: %s is not a ListConfig, list or tuple.", kind)
 		}
 	case textField:
-		if n.isContainer() {
-			if !byOverride {
-				typeName = lastPart(pyNodeType(n))
-			}
-			return fmt.Errorf("Cannot convert '%s' to string: '%s'", typeName, value) //nolint:staticcheck // OmegaConf's words
+		if n.isContainer() && !byOverride {
+			kind = lastPart(pyNodeType(n))
 		}
-	default:
-		if _, ok := f.convert(n); !ok {
-			return fmt.Errorf(map[fieldKind]string{
-				boolField:    "Value '%[1]s' is not a valid bool (type %[2]s)",
-				integerField: "Value '%[1]s' of type '%[2]s' could not be converted to Integer",
-				modeField:    "Invalid value '%[1]s', expected one of [RUN, MULTIRUN]%.0[2]s",
-			}[f.kind], value, typeName)
+		if n.isContainer() {
+			return fmt.Sprintf("Cannot convert '%s' to string: '%s'", kind, value)
+		}
+	case boolField:
+		if !fits {
+			return fmt.Sprintf("Value '%s' is not a valid bool (type %s)", value, kind)
+		}
+	case integerField:
+		if !fits {
+			return fmt.Sprintf("Value '%s' of type '%s' could not be converted to Integer", value, kind)
+		}
+	case modeField:
+		if !fits {
+			return fmt.Sprintf("Invalid value '%s', expected one of [%s]", value, strings.Join(runModes, ", "))
 		}
 	}
-	return nil
+	return ""
 }
 
 // convert gives a scalar the field's type.
