@@ -24,14 +24,21 @@ type Source struct {
 // result is what FromValue takes.
 type Resolver func(parent *Node, args []any) (any, error)
 
+// Choice is an option of a config group.
+type Choice struct{ Group, Option string }
+
 // Options is what a composition depends on; nothing else is read.
 type Options struct {
 	// Sources is the search path: first the tree in use, then what --config-dir
 	// appends. The first source that has a file wins.
 	Sources []Source
 	// ConfigName is the primary config, relative to a source; its extension may be
-	// left out.
+	// left out. Without one the primary config is empty.
 	ConfigName string
+	// StartFrom are choices that stand before the primary config's defaults list,
+	// except of groups from which that list chooses itself: the built-in settings of
+	// a command that works without a config.
+	StartFrom []Choice
 	// Overrides are the words of a command line, in Hydra's grammar.
 	Overrides []string
 	// Sweeping allows values that stand for several (a=1,2) and groups without a
@@ -74,6 +81,8 @@ type Config struct {
 	Overrides []string
 
 	outputErr error
+	tree      *treeNode    // of the defaults
+	list      []resultItem // the final defaults list
 }
 
 // hydraVersion is the version of Hydra that this package follows.
@@ -104,7 +113,7 @@ func Compose(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := buildDefaults(repo, o.ConfigName, groups, o.Sweeping)
+	tree, list, err := buildDefaults(repo, &o, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +127,19 @@ func Compose(o Options) (*Config, error) {
 			return nil, err
 		}
 	}
-	return finish(o, root, repo, groups, overrides)
+	c := &Config{Choices: groups.known, tree: tree, list: list}
+	if err := c.finish(o, root, repo, overrides); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// primary is the name of the primary config.
+func (o *Options) primary() string {
+	if o.ConfigName == "" {
+		return emptyConfig
+	}
+	return o.ConfigName
 }
 
 // checkSweeps refuses values that stand for several where one is needed.
@@ -149,7 +170,7 @@ func checkSweeps(list []*override, sweeping bool) error {
 // extendSearchPath appends what hydra.searchpath names, on the command line or in
 // the primary config.
 func extendSearchPath(repo *repository, o Options, overrides []*override) error {
-	primary, err := repo.load(o.ConfigName)
+	primary, err := repo.load(o.primary())
 	if err != nil {
 		return err
 	}
@@ -283,15 +304,14 @@ func composing(configPath string, err error) error {
 }
 
 // finish fills in what Hydra tells the application, and takes the hydra node out.
-func finish(o Options, root *Node, repo *repository, groups *groupOverrides, overrides []*override) (*Config, error) {
-	c := &Config{Choices: groups.known}
+func (c *Config) finish(o Options, root *Node, repo *repository, overrides []*override) error {
 	hydra := root.child("hydra")
 	if hydra == nil || hydra.shape != mapShape {
-		return nil, newError(classComposition, "the hydra node must be a mapping").at(hydra)
+		return newError(classComposition, "the hydra node must be a mapping").at(hydra)
 	}
 	convertHydraValues(hydra, "hydra")
 	if err := copyEnvironment(hydra, o.Env); err != nil {
-		return nil, err
+		return err
 	}
 	var own []string
 	var task []*override
@@ -306,12 +326,16 @@ func finish(o Options, root *Node, repo *repository, groups *groupOverrides, ove
 	facts := []Pair{
 		{"overrides.hydra", own},
 		{"overrides.task", c.Overrides},
-		{"runtime.choices", groups.known},
+		{"runtime.choices", c.Choices},
 		{"runtime.version", hydraVersion},
 		{"runtime.version_base", hydraVersionBase},
 		{"runtime.cwd", o.WorkDir},
 		{"runtime.config_sources", describeSources(repo)},
-		{"job.config_name", o.ConfigName},
+	}
+	if o.ConfigName != "" {
+		facts = append(facts, Pair{"job.config_name", o.ConfigName})
+	} else {
+		facts = append(facts, Pair{"job.config_name", nil})
 	}
 	if name, ok := hydra.At("job.name"); !ok || name.isMissing() {
 		facts = append(facts, Pair{"job.name", o.AppName})
@@ -321,17 +345,17 @@ func finish(o Options, root *Node, repo *repository, groups *groupOverrides, ove
 	}
 	for _, f := range facts {
 		if err := hydra.Set(keyText(f.Key), f.Value); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	dirname, err := overrideDirname(hydra, task)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := hydra.Set("job.override_dirname", dirname); err != nil {
-		return nil, err
+		return err
 	}
-	return separate(o, c, root)
+	return c.separate(o, root)
 }
 
 func describeSources(repo *repository) []any {
@@ -375,7 +399,7 @@ func overrideDirname(hydra *Node, task []*override) (string, error) {
 
 // separate resolves the output directory and splits the tree in two: the
 // application's and Hydra's, which the application reads through ${hydra:…}.
-func separate(o Options, c *Config, root *Node) (*Config, error) {
+func (c *Config) separate(o Options, root *Node) error {
 	full := root.Clone()
 	env := *root.env
 	full.env = &env
@@ -386,15 +410,15 @@ func separate(o Options, c *Config, root *Node) (*Config, error) {
 	c.Root = root
 	name, err := c.Hydra.Select("job.name")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.JobName = pyNode(name)
 	dir, err := o.outputDir(c.Hydra)
 	if err != nil {
 		c.outputErr = err
 		env.outputErr = err
-		return c, nil
+		return nil
 	}
 	c.OutputDir = dir
-	return c, c.Hydra.Set("runtime.output_dir", dir)
+	return c.Hydra.Set("runtime.output_dir", dir)
 }

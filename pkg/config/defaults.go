@@ -20,7 +20,11 @@ type resultItem struct {
 	primary    bool
 	isSelf     bool
 	key        string // override key of a group's choice
+	parent     string // the config that lists it
 }
+
+// emptyConfig is the primary config where none is named, as Hydra calls it.
+const emptyConfig = "_dummy_empty_config_"
 
 // defaultsBuilder expands the defaults lists into the final list. It walks each
 // list from its end, so that what a later item overrides is known when an earlier
@@ -28,6 +32,8 @@ type resultItem struct {
 type defaultsBuilder struct {
 	repo      *repository
 	overrides *groupOverrides
+	// startFrom are choices that come before the primary config's own.
+	startFrom []*defaultItem
 	// sweeping leaves groups without a choice open.
 	sweeping bool
 	depth    int
@@ -41,28 +47,34 @@ const (
 	maxDefaultsItems = 10_000
 )
 
-// buildDefaults makes the final list for a primary config, Hydra's own first.
-func buildDefaults(repo *repository, name string, o *groupOverrides, sweeping bool) ([]resultItem, error) {
-	b := &defaultsBuilder{repo: repo, overrides: o, sweeping: sweeping}
+// buildDefaults makes the tree of defaults and the final list for a primary config,
+// Hydra's own first.
+func buildDefaults(repo *repository, o *Options, groups *groupOverrides) (*treeNode, []resultItem, error) {
+	b := &defaultsBuilder{repo: repo, overrides: groups, sweeping: o.Sweeping}
+	for _, c := range o.StartFrom {
+		b.startFrom = append(b.startFrom, &defaultItem{
+			isGroup: true, group: c.Group, choice: choice{kind: nameChoice, name: c.Option},
+		})
+	}
 	root := &treeNode{item: &defaultItem{virtual: true}}
-	for _, item := range []*defaultItem{{path: "hydra/config"}, {path: name, primary: true}} {
+	for _, item := range []*defaultItem{{path: "hydra/config"}, {path: o.primary(), primary: true}} {
 		root.children = append(root.children, &treeNode{item: item, parent: root})
 	}
 	for _, n := range slices.Backward(root.children) {
 		n.item.setParent("", "")
 		if err := b.expand(n, n.item.primary, false); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	var list []resultItem
 	root.collect(&list)
 	if err := noDuplicates(list); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := o.checkUsed(); err != nil {
-		return nil, err
+	if err := groups.checkUsed(); err != nil {
+		return nil, nil, err
 	}
-	return list, nil
+	return root, list, nil
 }
 
 func noDuplicates(list []resultItem) error {
@@ -96,7 +108,17 @@ func (n *treeNode) collect(list *[]resultItem) {
 		r.key = d.overrideKey()
 	}
 	r.configPath, r.pkg, r.primary = source.configPath(), source.finalPackage(true), source.primary
+	r.parent = n.listedBy(r.isSelf)
 	*list = append(*list, r)
+}
+
+// listedBy is the config whose defaults list led to the content of a node.
+func (n *treeNode) listedBy(isSelf bool) string {
+	parent := n.parent
+	if isSelf { // the config's own content
+		parent = parent.parent
+	}
+	return parent.item.configPath()
 }
 
 // expand fills in the children of a node from its config's defaults list.
@@ -111,7 +133,7 @@ func (b *defaultsBuilder) expand(n *treeNode, isPrimary, interpolated bool) erro
 		return newError(classComposition, "In '%s': the defaults lists name more than %d configs", n.item.configPath(), maxDefaultsItems)
 	}
 	d := n.item
-	if isPrimary && !b.configExists(d) {
+	if isPrimary && !b.repo.exists(d.configPath()) {
 		return b.notFound(n)
 	}
 	loaded, err := b.loadHeader(d)
@@ -141,11 +163,6 @@ func (b *defaultsBuilder) expand(n *treeNode, isPrimary, interpolated bool) erro
 	return b.expandList(n, loaded, isPrimary, interpolated)
 }
 
-func (b *defaultsBuilder) configExists(d *defaultItem) bool {
-	_, ok := b.repo.find(d.configPath())
-	return ok
-}
-
 func (b *defaultsBuilder) loadHeader(d *defaultItem) (*loadedConfig, error) {
 	if d.isMissing() || d.isGroup && d.choice.kind != nameChoice {
 		return nil, nil
@@ -164,6 +181,9 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 	for i, item := range loaded.defaults {
 		c := *item
 		list[i] = &c
+	}
+	if isPrimary {
+		list = slices.Concat(notChosenIn(list, b.startFrom), list)
 	}
 	selfAdded := false
 	if len(list) > 0 || isPrimary && len(b.overrides.appended) > 0 {
@@ -200,6 +220,15 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 // hasContent says whether a config has values of its own.
 func hasContent(root *Node) bool {
 	return slices.ContainsFunc(root.children, func(n *Node) bool { return !n.isMissing() })
+}
+
+// notChosenIn leaves out the choices from groups of which a list has its own.
+func notChosenIn(list, choices []*defaultItem) []*defaultItem {
+	return slices.DeleteFunc(slices.Clone(choices), func(c *defaultItem) bool {
+		return slices.ContainsFunc(list, func(own *defaultItem) bool {
+			return own.isGroup && !own.override && strings.TrimPrefix(own.group, "/") == c.group
+		})
+	})
 }
 
 // ensureSelf adds _self_ at the end of a list that has other items but not it.

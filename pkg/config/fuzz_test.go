@@ -160,7 +160,7 @@ func FuzzCompose(f *testing.F) {
 			mustBeOurs(t, err)
 			return
 		}
-		if _, err := Render(c, true); err != nil {
+		if _, err := c.Render(View{Part: PartJob, Resolve: true}); err != nil {
 			mustBeOurs(t, err)
 		}
 	})

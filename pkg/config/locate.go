@@ -20,6 +20,8 @@ type Flags struct {
 	Name string
 	// Dir is --config-dir: a directory appended after the tree in use.
 	Dir string
+	// Optional lets a command do without a primary config.
+	Optional bool
 }
 
 // Locate turns flags into the search path and the name of the primary config, with
@@ -58,6 +60,8 @@ func (f Flags) primary() (dir, name string, err error) {
 			hint("--config DIR/NAME.yaml is short for --config-path DIR --config-name NAME")
 	}
 	switch {
+	case f.Config == "" && f.Name == "" && f.Optional:
+		return f.Path, "", nil
 	case f.Config == "" && f.Name == "":
 		return "", "", newError(classValue, "no config is named").hint("give --config FILE or --config NAME")
 	case f.Config == "":
@@ -95,7 +99,7 @@ func notADirectory(message, dir string, err error) error {
 // checkName refuses a primary config that no source has, naming the nearest.
 func (o *Options) checkName() error {
 	repo := newRepository(o.Sources, &environment{})
-	if _, ok := repo.find(o.ConfigName); ok {
+	if repo.exists(o.primary()) {
 		return nil
 	}
 	e := newError(classMissingConfig, "Cannot find primary config '%s'. Check that it's in your config search path.", o.ConfigName)
@@ -124,7 +128,3 @@ func Primaries(tree fs.FS) []string {
 	slices.Sort(names)
 	return names
 }
-
-// Render prints a composed config as YAML without the hydra node, as the config
-// command shows it. With resolve, interpolations are replaced by their values.
-func Render(c *Config, resolve bool) ([]byte, error) { return ToYAML(c.Root, resolve) }

@@ -50,7 +50,7 @@ func TestLocate(t *testing.T) {
 			t.Errorf("%+v: %v", tt.flags, err)
 			continue
 		}
-		if got, err := Render(c, true); err != nil || string(got) != tt.want {
+		if got, err := c.Render(View{Part: PartJob, Resolve: true}); err != nil || string(got) != tt.want {
 			t.Errorf("%+v: %s %v, want %s", tt.flags, got, err, tt.want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestOwnConfigs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := Render(c, true)
+		text, err := c.Render(View{Part: PartJob, Resolve: true})
 		if err != nil {
 			t.Fatal(err)
 		}

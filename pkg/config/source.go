@@ -28,7 +28,16 @@ type loadedConfig struct {
 
 func newRepository(sources []Source, env *environment) *repository {
 	all := []Source{{FS: hydraFiles, Path: "pkg://hydra.conf", Provider: "hydra"}}
-	return &repository{sources: append(all, sources...), env: env, loaded: map[string]*loadedConfig{}}
+	empty := &loadedConfig{root: newMap(Origin{})}
+	return &repository{sources: append(all, sources...), env: env, loaded: map[string]*loadedConfig{emptyConfig: empty}}
+}
+
+func (r *repository) exists(config string) bool {
+	if r.loaded[config] != nil {
+		return true
+	}
+	_, found := r.find(config)
+	return found
 }
 
 // fileName adds the extension that config names leave out.
@@ -123,7 +132,7 @@ func (r *repository) load(config string) (*loadedConfig, error) {
 
 func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 	file := path.Clean(fileName(config))
-	display := path.Join(source.Path, file)
+	display := strings.TrimSuffix(source.Path, "/") + "/" + file
 	if source.Path == "" {
 		display = file
 	}

@@ -41,6 +41,10 @@ func (n *Node) Value() any {
 	return n.scalar
 }
 
+// Text is the value as a text, as Python's str gives it: what stands in a text for
+// an interpolation.
+func (n *Node) Text() string { return pyNode(n) }
+
 // FromValue makes a tree of plain values: nil, bool, numbers, strings, *Node
 // (copied), lists, Object or []Pair, and maps with string keys, which are sorted.
 func FromValue(v any) (*Node, error) { return fromValue(v, Origin{}, 0) }

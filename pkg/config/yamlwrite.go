@@ -23,12 +23,18 @@ func ToYAML(n *Node, resolve bool) ([]byte, error) {
 		}
 		n = r
 	}
-	w := &yamlWriter{}
+	return writeYAML(n, false), nil
+}
+
+// writeYAML is ToYAML of the tree as it stands, with a comment after each value
+// that says where it was set if origins are wanted.
+func writeYAML(n *Node, origins bool) []byte {
+	w := &yamlWriter{origins: origins}
 	w.node(n, 0, rootContext)
 	if w.column > 0 {
 		w.newline(0)
 	}
-	return []byte(w.b.String()), nil
+	return []byte(w.b.String())
 }
 
 // yamlContext is where a value stands, which decides how it is indented.
@@ -48,8 +54,9 @@ const (
 )
 
 type yamlWriter struct {
-	b      strings.Builder
-	column int
+	b       strings.Builder
+	column  int
+	origins bool
 }
 
 func (w *yamlWriter) write(s string) {
@@ -71,15 +78,24 @@ func (w *yamlWriter) node(n *Node, indent int, in yamlContext) {
 			w.write(" ")
 		}
 		w.scalar(n.scalar, indent+yamlIndent, false)
+		w.origin(n)
 	case len(n.children) == 0:
 		if in != rootContext {
 			w.write(" ")
 		}
 		w.write(map[shape]string{listShape: "[]", mapShape: "{}"}[n.shape])
+		w.origin(n)
 	case n.shape == listShape:
 		w.list(n, indent, in)
 	default:
 		w.mapping(n, indent, in)
+	}
+}
+
+// origin adds the comment to a value that has been written.
+func (w *yamlWriter) origin(n *Node) {
+	if place := n.origin.String(); w.origins && place != "" {
+		w.write("  # " + strings.Map(printableOrSpace, place))
 	}
 }
 
@@ -223,6 +239,13 @@ func analyseText(s string) textStyles {
 func printable(r rune) bool {
 	return r == '\n' || r >= 0x20 && r <= 0x7e || r == 0x85 || r >= 0xa0 && r <= 0xd7ff ||
 		r >= 0xe000 && r <= 0xfffd && r != 0xfeff && r != utf8.RuneError || r >= 0x10000 && r < 0x10ffff
+}
+
+func printableOrSpace(r rune) rune {
+	if r == '\n' || !printable(r) {
+		return ' '
+	}
+	return r
 }
 
 var yamlTimestamp = regexp.MustCompile(`^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|` +

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sort"
@@ -39,25 +38,10 @@ type runRecord struct {
 	files []string
 }
 
-// startRecord makes the run directory with the composed config in it, as Hydra
-// leaves it under .hydra.
+// startRecord makes the run directory, with what Hydra leaves in it.
 func (p *Plan) startRecord(env *Environment) (*runRecord, error) {
-	hydra := filepath.Join(p.OutputDir, ".hydra")
-	if err := os.MkdirAll(hydra, 0o777); err != nil {
+	if err := WriteHydraFiles(p.cfg, p.OutputDir); err != nil {
 		return nil, err
-	}
-	overrides, err := config.FromValue(p.cfg.Overrides)
-	if err != nil {
-		return nil, err
-	}
-	for name, n := range map[string]*config.Node{"config": p.cfg.Root, "hydra": hydraFile(p.cfg), "overrides": overrides} {
-		text, err := config.ToYAML(n, false)
-		if err != nil {
-			return nil, err
-		}
-		if err := writeFile(filepath.Join(hydra, name+".yaml"), text); err != nil {
-			return nil, err
-		}
 	}
 	r := &runRecord{
 		Started: time.Now().UTC().Truncate(time.Second), Version: env.Version, Libtorch: torch.Version(), Go: runtime.Version(),
@@ -73,12 +57,25 @@ func (p *Plan) startRecord(env *Environment) (*runRecord, error) {
 	return r, nil
 }
 
-func hydraFile(c *config.Config) *config.Node {
-	n := config.NewMap()
-	if c.Hydra != nil {
-		_ = n.Set("hydra", c.Hydra) // an empty mapping takes any key
+// WriteHydraFiles writes into a directory what Hydra leaves there of a config.
+func WriteHydraFiles(c *config.Config, dir string) error {
+	files, err := c.HydraFiles()
+	if err != nil {
+		return err
 	}
-	return n
+	if err := fileio.MkdirAll(dir); err != nil {
+		return err
+	}
+	for name, content := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := fileio.MkdirAll(filepath.Dir(path)); err != nil {
+			return err
+		}
+		if err := writeFile(path, content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addDirectory takes the files of a data directory into the record, if there is

@@ -62,8 +62,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 			openretina eval --model model.ckpt --config simulated_retina paths.data_dir=demo-data --output results`),
 	}
 	addModelFlag(cmd, &opts.Model)
-	flags.add(cmd.Flags())
-	flags.complete(cmd)
+	flags.add(f, cmd)
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the results (default the run's, or eval_MODEL)")
 	cmd.Flags().StringVar(&opts.MEI, "mei", "", "directory of most exciting inputs to show (default RUN/mei)")
 	for _, flag := range []string{"output", "mei"} {
@@ -75,8 +74,12 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		if opts.Run, err = opts.findConfig(&flags); err != nil {
 			return err
 		}
+		words = evaluationWords(words)
+		if shown, err := flags.show(f, words); shown || err != nil {
+			return err
+		}
 		opts.Data = data.Options{Resolve: data.ResolveCached, Log: f.Log}
-		opts.Compose = func() (*config.Config, error) { return flags.compose(f, evaluationWords(words)) }
+		opts.Compose = func() (*config.Config, error) { return flags.compose(f, words) }
 		return runF(f.Interrupts, opts)
 	})
 	return cmd

@@ -9,6 +9,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/eval"
 	"github.com/open-retina/openretina-go/pkg/evaluation"
+	"github.com/open-retina/openretina-go/pkg/train"
 )
 
 // evaluationNode is the node evaluation of a config.
@@ -25,8 +26,9 @@ type evaluationNode struct {
 
 // evalSettings are what the config and the command line say about an evaluation.
 type evalSettings struct {
-	root *config.Node
-	node evaluationNode
+	composed *config.Config
+	root     *config.Node
+	node     evaluationNode
 	// model is a model's word.
 	model, experiment, species string
 	seed                       int64
@@ -42,7 +44,10 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &evalSettings{root: composed.Root, experiment: "unknown"}
+	if err := startJob(composed); err != nil {
+		return nil, err
+	}
+	s := &evalSettings{composed: composed, root: composed.Root, experiment: "unknown"}
 	if o.Run != "" {
 		if err := s.root.Set("paths.output_dir", o.Run); err != nil {
 			return nil, err
@@ -116,7 +121,13 @@ func (s *evalSettings) checkOutputs() error {
 			return err
 		}
 	}
-	return makeOutputDirectory(s.output)
+	if err := makeOutputDirectory(s.output); err != nil {
+		return err
+	}
+	if s.output == runDirectory(s.model) || isFile(filepath.Join(s.output, train.RunFile)) {
+		return nil // the config of a training is there, and stays
+	}
+	return train.WriteHydraFiles(s.composed, s.output)
 }
 
 // options describe the evaluation of the model in a file.

@@ -37,7 +37,8 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 	opts := &meiOptions{
 		IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Warn: func(text string) { f.Log.Warn(text) },
 	}
-	var neurons, configFile string
+	flags := builtinSettings("mei")
+	var neurons string
 	cmd := &cobra.Command{
 		Use:   "mei --model M --neuron N [--session S] [--output DIR] [mei.key=value…]",
 		Short: "Find the stimuli that excite neurons most",
@@ -51,8 +52,8 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 			openretina predict. Each gets a stimulus of its own; mei.objective.group=true makes
 			one for their mean.
 
-			The settings are the node mei of the config: the built-in ones, which suit models of
-			hoefling_2024, then those of --config, then the words mei.key=value.`),
+			The settings are the node mei of the config: the built-in ones (mei=default), which suit
+			models of hoefling_2024, then those of --config, then the words mei.key=value.`),
 		Example: examples(`
 			openretina mei --model hoefling_2024_base_low_res --neuron 12
 			openretina mei --model model.ckpt --session session_1_ventral1_20200226 --neuron 0,2,3 --output meis
@@ -62,8 +63,11 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 	cmd.Flags().StringVar(&neurons, "neuron", "", "neurons, counted from 0: 12, or 0,2,12, or all")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "count neurons inside this session")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the result (default mei_MODEL)")
-	cmd.Flags().StringVar(&configFile, "config", "", "config whose node mei changes the built-in settings")
+	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) (err error) {
+		if shown, err := flags.show(f, words); shown || err != nil {
+			return err
+		}
 		if err := requireFlags(cmd, "model", "neuron"); err != nil {
 			return err
 		}
@@ -73,7 +77,7 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 		if opts.Output == "" {
 			opts.Output = "mei_" + modelName(opts.Model)
 		}
-		opts.Settings = func() (*insilico.Settings, error) { return meiSettings(f, configFile, words) }
+		opts.Settings = func() (*insilico.Settings, error) { return meiSettings(f, flags, words) }
 		return runF(f.Interrupts, opts)
 	})
 	return cmd

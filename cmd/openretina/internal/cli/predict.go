@@ -27,8 +27,9 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 		runF = runPredict
 	}
 	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Log: f.Log}
+	flags := builtinSettings("predict")
 	cmd := &cobra.Command{
-		Use:   "predict --model M --stimulus IN --output OUT [--session S]",
+		Use:   "predict --model M --stimulus IN --output OUT [--session S] [predict.key=value…]",
 		Short: "Compute a model's responses to a stimulus",
 		Long: long(`
 			Compute a model's responses to a stimulus and print the path of the result.
@@ -41,7 +42,10 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 			sessions stand side by side, the sessions in sorted order.
 
 			Clips may be of any length: they are read, computed and written piece by piece, with the
-			responses of the whole. OUT is there once all of it is.`),
+			responses of the whole. OUT is there once all of it is.
+
+			What the flags leave out comes from the node predict of a config (predict.model,
+			predict.stimulus, predict.output, predict.session), or from words of that name.`),
 		Example: examples(`
 			openretina predict --model hoefling_2024_base_low_res --stimulus movie.npy --output responses.npy
 			openretina predict --model model.ckpt --session session_1_ventral1_20200226 --stimulus movie.npy --output responses.npy`),
@@ -50,8 +54,19 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus: an .npy file, or an HDF5 file, FILE:/DATASET if there are several in it")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
+	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) error {
-		if err := errors.Join(noWords(words), requireFlags(cmd, "model", "stimulus", "output")); err != nil {
+		if shown, err := flags.show(f, words); shown || err != nil {
+			return err
+		}
+		composed, err := flags.compose(f, words)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(startJob(composed), fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session")); err != nil {
+			return err
+		}
+		if err := requireFlags(cmd, "model", "stimulus", "output"); err != nil {
 			return err
 		}
 		return runF(f.Interrupts, opts)

@@ -27,7 +27,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 			no flag gives comes from the environment: OPENRETINA_DEVICE, OPENRETINA_THREADS,
 			OPENRETINA_CACHE_DIRECTORY, OPENRETINA_LOG_LEVEL, OPENRETINA_PROGRESS; else from the
 			YAML file openretina/settings.yaml in the user's folder for configuration (~/.config),
-			or the file that OPENRETINA_SETTINGS names.`),
+			or the file that OPENRETINA_SETTINGS names. openretina settings shows them.`),
 		Example: examples(`
 			openretina models
 			openretina predict --model hoefling_2024_base_low_res --stimulus movie.npy --output responses.npy
@@ -54,6 +54,7 @@ func newCmdRoot(f *Factory) *cobra.Command {
 		newCmdModels(f, nil),
 		newCmdDownload(f, nil),
 		newCmdCreateData(f, nil),
+		newCmdSettings(f, nil),
 		newCmdVersion(f, nil),
 	)
 	root.SetHelpCommand(newCmdHelp())

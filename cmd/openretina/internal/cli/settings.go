@@ -27,7 +27,7 @@ type Settings struct {
 	Device string
 	// Threads is the number of CPU threads; 0 is one for each core.
 	Threads int
-	// CacheDir is where downloads go; empty stands for the hub's own default.
+	// CacheDir is where downloads go; ~/ stands for the user's home.
 	CacheDir string
 	LogLevel slog.Level
 	// Progress is auto, bar, lines or none.
@@ -59,7 +59,7 @@ var settingTable = []setting{
 		},
 	},
 	{
-		"cache_dir", "cache-dir", hub.EnvCacheDir, "", "folder for downloads (default ~/openretina_cache)",
+		"cache_dir", "cache-dir", hub.EnvCacheDir, "~/openretina_cache", "folder for downloads",
 		func(s *Settings, text string) error { s.CacheDir = text; return nil },
 	},
 	{
@@ -107,56 +107,86 @@ func addSettingFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 }
 
-// loadSettings finds the value of each setting; viper knows which source goes
-// before which. A bad value is an error that says where it stands.
+// foundSetting is the value of a setting and where it came from.
+type foundSetting struct {
+	setting
+	text, from string
+}
+
+// loadSettings finds the value of each setting. A bad value is an error that says
+// where it stands.
 func loadSettings(flags *pflag.FlagSet) (Settings, error) {
-	var s Settings
+	s, _, err := findSettings(flags)
+	return s, err
+}
+
+// findSettings is loadSettings that also tells where each value came from; viper
+// knows which source goes before which.
+func findSettings(flags *pflag.FlagSet) (s Settings, list []foundSetting, err error) {
 	v := viper.New()
 	file, err := readSettingsFile(v)
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	for _, setting := range settingTable {
-		if err := setting.load(&s, v, flags.Lookup(setting.flag), file); err != nil {
-			return s, err
+		found, err := setting.find(v, flags.Lookup(setting.flag), file)
+		if err != nil {
+			return s, nil, err
+		}
+		if err := found.read(&s, found.text); err != nil {
+			return s, nil, flagErrorf("%s %q: %w", found.from, found.text, err)
+		}
+		list = append(list, found)
+	}
+	for i := range list {
+		if list[i].overrule(flags, s) {
+			if err := list[i].read(&s, list[i].text); err != nil {
+				return s, nil, err
+			}
 		}
 	}
-	if on, _ := flags.GetBool("quiet"); on {
-		s.LogLevel, s.Progress = max(s.LogLevel, slog.LevelWarn), "none"
-	}
-	if on, _ := flags.GetBool("debug"); on {
-		s.LogLevel = slog.LevelDebug
-	}
-	return s, nil
+	return s, list, nil
 }
 
-func (t setting) load(s *Settings, v *viper.Viper, flag *pflag.Flag, file string) error {
+const fromDefault = "default"
+
+func (t setting) find(v *viper.Viper, flag *pflag.Flag, file string) (foundSetting, error) {
+	found := foundSetting{setting: t, from: fromDefault}
 	v.SetDefault(t.key, t.value)
 	if err := errors.Join(v.BindEnv(t.key, t.env), v.BindPFlag(t.key, flag)); err != nil {
-		return err
+		return found, err
 	}
-	var text string
-	switch value := v.Get(t.key).(type) {
-	case string, int, bool:
-		text = fmt.Sprint(value)
-	default:
-		return flagErrorf("settings %s: %s must be a word or a number", file, t.key)
-	}
-	if err := t.read(s, text); err != nil {
-		return flagErrorf("%s %q: %w", t.place(flag, file), text, err)
-	}
-	return nil
-}
-
-// place says where a setting's value came from.
-func (t setting) place(flag *pflag.Flag, file string) string {
 	switch {
 	case flag.Changed:
-		return "--" + t.flag
+		found.from = "--" + t.flag
 	case os.Getenv(t.env) != "":
-		return t.env
+		found.from = t.env
+	case v.InConfig(t.key):
+		found.from = fmt.Sprintf("settings %s: %s", file, t.key)
 	}
-	return fmt.Sprintf("settings %s: %s", file, t.key)
+	switch value := v.Get(t.key).(type) {
+	case string, int, bool:
+		found.text = fmt.Sprint(value)
+		return found, nil
+	}
+	return found, flagErrorf("settings %s: %s must be a word or a number", file, t.key)
+}
+
+// overrule lets --quiet and --debug change what the setting was found to be.
+func (f *foundSetting) overrule(flags *pflag.FlagSet, s Settings) bool {
+	quiet, _ := flags.GetBool("quiet")
+	debug, _ := flags.GetBool("debug")
+	switch {
+	case f.key == "log_level" && debug:
+		f.text, f.from = "debug", "--debug"
+	case f.key == "log_level" && quiet && s.LogLevel < slog.LevelWarn:
+		f.text, f.from = "warn", "--quiet"
+	case f.key == "progress" && quiet:
+		f.text, f.from = "none", "--quiet"
+	default:
+		return false
+	}
+	return true
 }
 
 // readSettingsFile reads the file that the environment names, which must be

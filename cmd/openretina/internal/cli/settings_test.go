@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -147,5 +148,44 @@ func TestViperCannotMergeConfigs(t *testing.T) {
 	}
 	if n, ok := composed.Root.At("model.core"); !ok || n.Kind() != config.Null {
 		t.Error("config does not replace a mapping by null")
+	}
+}
+
+// TestSettingsDoc keeps the table of docs/settings.md the same as the program's.
+func TestSettingsDoc(t *testing.T) {
+	doc, err := os.ReadFile("../../../../docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range settingTable {
+		row := fmt.Sprintf("| `%s` | `--%s` | `%s` | `%s` | %s |\n", s.key, s.flag, s.env, s.value, s.usage)
+		if !strings.Contains(string(doc), row) {
+			t.Errorf("docs/settings.md lacks the row\n%s", row)
+		}
+	}
+	if rows := strings.Count(string(doc), "| `--"); rows != len(settingTable) {
+		t.Errorf("docs/settings.md has %d settings, the program has %d", rows, len(settingTable))
+	}
+}
+
+func TestSettingsCommand(t *testing.T) {
+	const file = "threads: 3\nprogress: bar\n"
+	clearSettingsEnv(t)
+	t.Setenv("OPENRETINA_PROGRESS", "lines")
+	if _, err := settingsOf(t, file); err != nil { // sets the environment up
+		t.Fatal(err)
+	}
+	streams, out, _ := TestStreams()
+	f := NewFactory(streams, Interrupts{Soft: t.Context(), Hard: t.Context()})
+	if code, stderr := parse(t, f, newCmdSettings(f, nil), "--device cpu --quiet"); code != exitDone {
+		t.Fatalf("code %d, %s", code, stderr)
+	}
+	want := "device\tcpu\t--device\t--device\tOPENRETINA_DEVICE\n" +
+		"threads\t3\tsettings " + filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "openretina", "settings.yaml") + ": threads\t--threads\tOPENRETINA_THREADS\n" +
+		"cache_dir\t~/openretina_cache\tdefault\t--cache-dir\tOPENRETINA_CACHE_DIRECTORY\n" +
+		"log_level\twarn\t--quiet\t--log-level\tOPENRETINA_LOG_LEVEL\n" +
+		"progress\tnone\t--quiet\t--progress\tOPENRETINA_PROGRESS\n"
+	if out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", out, want)
 	}
 }

@@ -39,11 +39,13 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			openretina train --config simulated_retina paths.data_dir=demo-data paths.output_dir=run trainer.ckpt_path=last`),
 		RunE: f.computing(func(words []string) error {
 			opts.Overrides = continueWords(words)
+			if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
+				return err
+			}
 			return runF(f.Interrupts, opts)
 		}),
 	}
-	opts.Flags.add(cmd.Flags())
-	opts.Flags.complete(cmd)
+	opts.Flags.add(f, cmd)
 	return cmd
 }
 
@@ -64,6 +66,9 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	f := opts.f
 	composed, err := opts.Flags.compose(f, opts.Overrides)
 	if err != nil {
+		return err
+	}
+	if err := startJob(composed); err != nil {
 		return err
 	}
 	plan, err := train.NewPlan(composed)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // settingWords are the settings that may be given like an override of the config.
@@ -57,7 +59,8 @@ func noArgs(_ *cobra.Command, words []string) error { return noWords(words) }
 // hydraFlags are the short flags of Hydra's command line, which have two letters.
 var hydraFlags = map[string]string{"-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir"}
 
-// longFlags spells out Hydra's short flags, which pflag would take for two flags.
+// longFlags spells out Hydra's short flags, which pflag would take for two flags,
+// and the value of --info, which may be left out.
 func longFlags(args []string) []string {
 	long := slices.Clone(args)
 	for i, arg := range long {
@@ -65,12 +68,13 @@ func longFlags(args []string) []string {
 			break
 		}
 		name, value, hasValue := strings.Cut(arg, "=")
-		full, ok := hydraFlags[name]
-		if !ok {
-			continue
+		if full, ok := hydraFlags[name]; ok {
+			if long[i] = full; hasValue {
+				long[i] += "=" + value
+			}
 		}
-		if long[i] = full; hasValue {
-			long[i] += "=" + value
+		if (arg == "--info" || arg == "-i") && (i+1 == len(long) || !slices.Contains(config.InfoNames(), long[i+1])) {
+			long[i] = "--info=" + config.InfoNames()[0]
 		}
 	}
 	return long

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"os"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/fileio"
+)
+
+// startJob does what Hydra does before it calls the application: it sets the
+// environment variables of hydra.job.env_set and, with hydra.job.chdir, goes to the
+// directory of the run.
+func startJob(c *config.Config) error {
+	env, err := c.Hydra.Select("job.env_set")
+	if err != nil {
+		return err
+	}
+	if env != nil {
+		if env, err = env.Resolve(); err != nil {
+			return err
+		}
+		for name, value := range env.Fields() {
+			if err := os.Setenv(name, value.Text()); err != nil {
+				return config.Errorf(value, "hydra.job.env_set: %v", err)
+			}
+		}
+	}
+	chdir := false
+	if err := decodeAt(c.Hydra, "job.chdir", &chdir); err != nil || !chdir {
+		return err
+	}
+	dir, err := c.RunDir()
+	if err != nil {
+		return err
+	}
+	if err := fileio.MkdirAll(dir); err != nil {
+		return err
+	}
+	return os.Chdir(dir)
+}
