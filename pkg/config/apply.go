@@ -41,6 +41,11 @@ func changeKey(root *Node, o *override, force bool) error {
 	if err != nil {
 		return err
 	}
+	if o.isHydra() || o.key == "hydra" {
+		if err := checkHydraValues(o.key, v, true); err != nil {
+			return err
+		}
+	}
 	err = root.update(o.key, v, true, force)
 	e, ok := asError(err)
 	if !ok || force || e.Class != classAttribute && e.Class != classKey {

@@ -179,13 +179,14 @@ func extendSearchPath(repo *repository, o Options, overrides []*override) error 
 		if primary.root.shape != mapShape {
 			return newError(classComposition, "primary config '%s' must be a DictConfig, got ListConfig", o.ConfigName).at(primary.root)
 		}
-		if list, err = primary.root.Select("hydra.searchpath"); err != nil {
+		if list, err = resolvedSearchPath(primary.root); err != nil {
 			return wrapComposition(err)
 		}
 	}
 	provider := "hydra.searchpath in main"
 	for _, ov := range overrides {
 		if ov.keyElement() == "hydra.searchpath" {
+			// Interpolations stay as they are here.
 			if list, err = ov.node(); err != nil {
 				return err
 			}
@@ -196,10 +197,16 @@ func extendSearchPath(repo *repository, o Options, overrides []*override) error 
 	if list == nil || list.isNull() {
 		return nil
 	}
-	if list, err = list.Resolve(); err != nil {
-		return wrapComposition(err)
-	}
 	return repo.appendSources(list, provider, o)
+}
+
+// resolvedSearchPath gives hydra.searchpath of the primary config, or nil.
+func resolvedSearchPath(primary *Node) (*Node, error) {
+	list, err := selectStrict(primary, "hydra.searchpath")
+	if err != nil || list == nil {
+		return nil, err
+	}
+	return list.Resolve()
 }
 
 // wrapComposition puts an error of OmegaConf under the one that Hydra raises.
@@ -208,19 +215,18 @@ func wrapComposition(err error) error {
 }
 
 func (r *repository) appendSources(list *Node, provider string, o Options) error {
-	for _, n := range list.children {
-		if _, ok := n.scalar.(string); !ok || n.shape != scalarShape {
-			list = newScalar(nil, list.origin)
-			break
-		}
-	}
-	if list.shape != listShape {
+	isText := func(n *Node) bool { _, ok := n.scalar.(string); return ok }
+	if list.shape != listShape || !allOf(list.children, isText) {
 		return newError(classComposition, "hydra.searchpath must be a list of strings. Got: %s", pyNode(list)).at(list)
 	}
 	for _, n := range list.children {
 		entry, _ := n.scalar.(string)
 		dir := strings.TrimPrefix(entry, "file://")
-		if scheme, _, found := strings.Cut(entry, "://"); found && scheme != "file" {
+		scheme, _, found := strings.Cut(entry, "://")
+		if found && scheme != "file" && scheme != "pkg" && scheme != "structured" {
+			return newError(classValue, "No config source registered for schema %s, supported types : [file, pkg, structured]", scheme).at(n)
+		}
+		if found && scheme != "file" {
 			o.warn("provider=%s, path=%s is not available: only file:// can be searched", provider, entry)
 			continue
 		}
@@ -235,6 +241,10 @@ func (r *repository) appendSources(list *Node, provider string, o Options) error
 		r.sources = append(r.sources, Source{FS: f, Path: dir, Provider: provider})
 	}
 	return nil
+}
+
+func allOf(nodes []*Node, holds func(*Node) bool) bool {
+	return !slices.ContainsFunc(nodes, func(n *Node) bool { return !holds(n) })
 }
 
 func (o *Options) warn(format string, args ...any) {
@@ -253,6 +263,9 @@ func mergeDefaults(repo *repository, list []resultItem) (*Node, error) {
 			return nil, err
 		}
 		content := loaded.root
+		if err := repo.env.spendNodes(content.size()); err != nil {
+			return nil, err
+		}
 		if item.pkg != "" {
 			content = newMap(loaded.root.origin)
 			inner := loaded.root.clone()
@@ -295,6 +308,10 @@ func (c *Config) finish(o Options, root *Node, repo *repository, overrides []*ov
 	hydra := root.child("hydra")
 	if hydra == nil || hydra.shape != mapShape {
 		return newError(classComposition, "the hydra node must be a mapping").at(hydra)
+	}
+	convertHydraValues(hydra, "hydra")
+	if err := copyEnvironment(hydra, o.Env); err != nil {
+		return err
 	}
 	var own []string
 	var task []*override

@@ -152,7 +152,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"seed: 5000000000", where + "1: seed is 5000000000, which does not fit uint32"},
 		{"seed: 99999999999999999999", where + "1: seed is 99999999999999999999, which does not fit uint32"},
 		{"seed: '7'", where + "1: seed must be an integer, not a string (7)"},
-		{"seed: ${nope}", where + "1: Interpolation key 'nope' not found"},
+		{"seed: ${nope}", where + "1: seed: Interpolation key 'nope' not found"},
 		{"seed: true\nnamed: []", where + "1: seed must be an integer, not a bool (True); " + where + "2: named must be a mapping, not a list"},
 		{"[1]", "model/base.yaml:1: the config must be a mapping, not a list"},
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -36,10 +37,15 @@ type defaultsBuilder struct {
 	// sweeping leaves groups without a choice open.
 	sweeping bool
 	depth    int
+	items    int
 }
 
-// maxDefaultsDepth bounds configs that list each other.
-const maxDefaultsDepth = 100
+// maxDefaultsDepth bounds configs that list each other, maxDefaultsItems those that
+// list others many times over.
+const (
+	maxDefaultsDepth = 100
+	maxDefaultsItems = 10_000
+)
 
 // buildDefaults makes the tree of defaults and the final list for a primary config,
 // Hydra's own first.
@@ -123,6 +129,9 @@ func (b *defaultsBuilder) expand(n *treeNode, isPrimary, interpolated bool) erro
 		return newError(classComposition, "In '%s': defaults lists are nested deeper than %d levels", n.item.configPath(), maxDefaultsDepth).
 			hint("does a config list itself?")
 	}
+	if b.items++; b.items > maxDefaultsItems {
+		return newError(classComposition, "In '%s': the defaults lists name more than %d configs", n.item.configPath(), maxDefaultsItems)
+	}
 	d := n.item
 	if isPrimary && !b.repo.exists(d.configPath()) {
 		return b.notFound(n)
@@ -179,8 +188,12 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 	selfAdded := false
 	if len(list) > 0 || isPrimary && len(b.overrides.appended) > 0 {
 		var err error
+		listed := slices.ContainsFunc(list, func(item *defaultItem) bool { return !item.override })
 		if list, selfAdded, err = ensureSelf(d, list); err != nil {
 			return err
+		}
+		if selfAdded && listed && d.primary && b.repo.env.warn != nil && hasContent(loaded.root) {
+			b.repo.env.warn("In '" + d.configPath() + "': Defaults list is missing `_self_`: its own values come last (write _self_ where they belong)")
 		}
 	}
 	if isPrimary {
@@ -202,6 +215,11 @@ func (b *defaultsBuilder) expandList(n *treeNode, loaded *loadedConfig, isPrimar
 	}
 	slices.Reverse(n.children)
 	return nil
+}
+
+// hasContent says whether a config has values of its own.
+func hasContent(root *Node) bool {
+	return slices.ContainsFunc(root.children, func(n *Node) bool { return !n.isMissing() })
 }
 
 // notChosenIn leaves out the choices from groups of which a list has its own.
@@ -320,6 +338,7 @@ func (b *defaultsBuilder) resolveInterpolated(n *treeNode, list []*defaultItem, 
 		}
 		if known == nil {
 			known = b.overrides.choiceTree(list, selfAdded)
+			known.env = b.repo.env
 		}
 		if err := resolveChoice(c.item, known); err != nil {
 			return err
@@ -332,13 +351,23 @@ func (b *defaultsBuilder) resolveInterpolated(n *treeNode, list []*defaultItem, 
 	return nil
 }
 
+// legacyChoice is how Hydra 1.0 referred to other choices.
+var legacyChoice = regexp.MustCompile(`^\$\{defaults\.[0-9]\.`)
+
 func resolveChoice(d *defaultItem, known *Node) error {
 	text := d.choice.name
 	if !d.isGroup {
 		text = d.configPath()
 	}
+	if d.isGroup && legacyChoice.MatchString(text) {
+		return newError(classComposition, "Defaults list element '%s=%s' is using a deprecated interpolation form.", d.overrideKey(), text).
+			at(&Node{origin: d.origin}).hint("name the group: ${group}")
+	}
+	// A relative path starts beside the choice, where there is nothing else.
+	own := newMap(d.origin)
+	own.parent = known
 	n := newScalar(text, d.origin)
-	n.parent = known
+	own.put("_dummy_", n)
 	target, err := n.dereference(nil)
 	var name string
 	if err == nil {

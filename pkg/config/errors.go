@@ -16,8 +16,10 @@ const (
 	classGrammar            = "GrammarParseError"
 	classKey                = "ConfigKeyError"
 	classAttribute          = "ConfigAttributeError"
+	classAttributePython    = "AttributeError"
 	classType               = "ConfigTypeError"
 	classIndex              = "ConfigIndexError"
+	classValidation         = "ValidationError"
 	classKeyValidation      = "KeyValidationError"
 	classInterpolation      = "InterpolationResolutionError"
 	classInterpolationKey   = "InterpolationKeyError"
@@ -26,12 +28,17 @@ const (
 	classMissingValue       = "MissingMandatoryValue"
 	classValue              = "ValueError"
 	classPythonType         = "TypeError"
+	classOverflow           = "OverflowError"
 	classPythonKey          = "KeyError"
 	classParser             = "ParserError"
 	classConstructor        = "ConstructorError"
 	classDecode             = "DecodeError"
 	classTarget             = "TargetError"
-	classIO                 = "IOError"
+	classComposer           = "ComposerError"
+	classScanner            = "ScannerError"
+	classReader             = "ReaderError"
+	classIO                 = "OSError"
+	classAssertion          = "AssertionError"
 	interpolationClassStart = "Interpolation"
 )
 
@@ -58,6 +65,9 @@ func (e *Error) Error() string {
 	if place := e.Origin.String(); place != "" {
 		b.WriteString(place + ": ")
 	}
+	if e.Key != "" && e.isAboutReference() {
+		b.WriteString(oneLine(e.Key) + ": ")
+	}
 	b.WriteString(oneLine(e.Message))
 	if e.Cause != nil {
 		switch {
@@ -72,6 +82,12 @@ func (e *Error) Error() string {
 		b.WriteString(" (" + oneLine(e.Hint) + ")")
 	}
 	return b.String()
+}
+
+// isAboutReference says whether the message tells what an interpolation refers to,
+// so that the key of the value itself must be added.
+func (e *Error) isAboutReference() bool {
+	return strings.HasPrefix(e.Class, interpolationClassStart) || e.Class == classUnsupported || e.Class == classGrammar
 }
 
 // Unwrap gives the error below this one.

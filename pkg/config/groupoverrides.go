@@ -94,7 +94,11 @@ func (g *groupOverrides) addExternal(o *override, value any) error {
 		for _, e := range v {
 			s, ok := e.(string)
 			if !ok {
-				return refuse(classValue, "a list of options must hold strings. Got %s", pyTypeOf(e))
+				format := "argument of type '%s' is not iterable"
+				if kind := pyTypeOf(e); kind == "dict" || kind == "list" {
+					format = `can only concatenate str (not "%s") to str`
+				}
+				return refuse(classPythonType, format, pyTypeOf(e))
 			}
 			c.list = append(c.list, s)
 		}

@@ -18,6 +18,8 @@ var hydraTypes = map[string]string{
 	"hydra.job.config":                  "JobConfig",
 	"hydra.job.config.override_dirname": "OverrideDirname",
 	"hydra.runtime":                     "RuntimeConf",
+	"hydra.help":                        "HelpConf",
+	"hydra.hydra_help":                  "HydraHelpConf",
 }
 
 // checkHydraKeys refuses keys that Hydra does not know in a config that is about to
@@ -30,7 +32,10 @@ func checkHydraKeys(root, content *Node) error {
 	if given == nil {
 		return nil
 	}
-	return checkKnownKeys(known, given)
+	if err := checkKnownKeys(known, given); err != nil {
+		return err
+	}
+	return checkHydraValues("hydra", given, false)
 }
 
 func checkKnownKeys(known, given *Node) error {
@@ -38,6 +43,9 @@ func checkKnownKeys(known, given *Node) error {
 		return nil
 	}
 	for _, c := range given.children {
+		if known.Path() == "hydra" && c.key == "defaults" {
+			continue // a field of HydraConf without effect
+		}
 		k := known.child(c.key)
 		if k == nil {
 			return unknownKey(classKey, known, keyText(c.key)).at(c)

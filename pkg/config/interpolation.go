@@ -1,9 +1,7 @@
 package config
 
 import (
-	"math"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -49,7 +47,16 @@ type interpolationParser struct {
 	src   string
 	pos   int
 	depth int
+	// single is set where the text is one element.
+	single bool
+	// closers are the marks that end the calls, lists, mappings and quoted texts
+	// that are not closed, outer ones first.
+	closers []byte
 }
+
+func (p *interpolationParser) push(closer byte) { p.closers = append(p.closers, closer) }
+
+func (p *interpolationParser) pop() { p.closers = p.closers[:len(p.closers)-1] }
 
 // parseInterpolation parses the text of a value.
 func parseInterpolation(src string) (expression, error) {
@@ -66,7 +73,7 @@ func parseInterpolation(src string) (expression, error) {
 
 // parseElement parses a single value, as oc.decode reads it.
 func parseElement(src string) (expression, error) {
-	p := &interpolationParser{src: src}
+	p := &interpolationParser{src: src, single: true}
 	e, err := p.element()
 	if err != nil {
 		return nil, err
@@ -99,12 +106,32 @@ func (p *interpolationParser) afterSpace(c byte) bool {
 	return false
 }
 
+// The tokens that may begin an element, the key of a mapping, or stand behind a part
+// of a path, as ANTLR lists them.
+const (
+	elementStarts  = "{INTER_OPEN, BRACE_OPEN, QUOTE_OPEN_SINGLE, QUOTE_OPEN_DOUBLE, BRACKET_OPEN, COLON, " + primitiveNames + "}"
+	dictKeyStarts  = "{" + primitiveNames + "}"
+	primitiveNames = "FLOAT, INT, BOOL, NULL, UNQUOTED_CHAR, ID, ESC, WS"
+	pathFollowers  = "{BRACKET_OPEN, INTER_CLOSE, '.'}"
+)
+
+// unexpected is the error for the next character. Where only the expected mark is
+// missing before it, ANTLR says so.
 func (p *interpolationParser) unexpected(expecting string) error {
-	if p.pos >= len(p.src) {
-		return newError(classGrammar, "missing %s at '<EOF>'", expecting).hint("in '%s'", shorten(p.src))
+	next, outer := endToken, ""
+	if p.pos < len(p.src) {
+		next = string(firstRune(p.rest()))
 	}
-	return newError(classGrammar, "mismatched input '%c' expecting %s", firstRune(p.rest()), expecting).
-		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+	if n := len(p.closers); n >= 2 {
+		outer = string(p.closers[n-2])
+	} else if n == 1 && p.single {
+		outer = endToken
+	}
+	format := "mismatched input '%s' expecting %s"
+	if isCloser := strings.HasSuffix(expecting, "_CLOSE"); isCloser && next == outer {
+		format, next, expecting = "missing %s at '%s'", expecting, next
+	}
+	return newError(classGrammar, format, next, expecting).hint("at character %d of '%s'", p.pos+1, shorten(p.src))
 }
 
 func (p *interpolationParser) noAlternative(start int) error {
@@ -116,9 +143,27 @@ func (p *interpolationParser) noAlternative(start int) error {
 		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
 }
 
+// unrecognised is the error for a character that begins no token, after blanks that
+// might have belonged to one.
 func (p *interpolationParser) unrecognised() error {
-	return newError(classGrammar, "token recognition error at: '%c'", firstRune(p.rest())).
+	rest := strings.TrimLeft(p.rest(), " \t")
+	blanks := p.rest()[:len(p.rest())-len(rest)]
+	if rest != "" {
+		blanks += string(firstRune(rest))
+	}
+	return newError(classGrammar, "token recognition error at: '%s'", visibleSpace(blanks)).
 		hint("at character %d of '%s'", p.pos+1, shorten(p.src))
+}
+
+// badPath is the error for what follows a part of a path.
+func (p *interpolationParser) badPath(path pathExpr, start int) error {
+	switch {
+	case p.pos < len(p.src) && strings.ContainsRune("\\{()'\" \t", rune(p.src[p.pos])):
+		return p.unrecognised()
+	case !path.canNameResolver():
+		return p.unexpected(pathFollowers)
+	}
+	return p.noAlternative(start)
 }
 
 func firstRune(s string) rune {
@@ -230,12 +275,30 @@ func (p *interpolationParser) interpolation() (expression, error) {
 			}
 		case p.afterSpace('}'):
 			return path, nil
-		case p.afterSpace(':'):
-			return p.call(path, start)
+		case path.canNameResolver() && p.peekAfterSpace(":"):
+			p.afterSpace(':')
+			return p.call(path)
 		default:
-			return nil, p.noAlternative(start)
+			return nil, p.badPath(path, start)
 		}
 	}
+}
+
+// canNameResolver says whether the path may be the name of a resolver: words with
+// single dots between.
+func (path pathExpr) canNameResolver() bool {
+	for i, part := range path.parts {
+		text, isText := part.(literal)
+		if !isText {
+			continue
+		}
+		s, _ := text.value.(string)
+		isDot := s == "."
+		if isDot != (i%2 == 1) || !isDot && identifierToken.FindString(s) != s {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *interpolationParser) bracketKey(add func(expression, string), start int) error {
@@ -264,6 +327,9 @@ func (p *interpolationParser) pathKey(add func(expression, string), start int) e
 	}
 	key := pathKeyToken.FindString(p.rest())
 	if key == "" {
+		if p.pos < len(p.src) && strings.ContainsRune("\\()'\"", rune(p.src[p.pos])) {
+			return p.unrecognised()
+		}
 		return p.noAlternative(start)
 	}
 	p.pos += len(key)
@@ -272,20 +338,11 @@ func (p *interpolationParser) pathKey(add func(expression, string), start int) e
 }
 
 // call reads the arguments of a resolver; the colon is consumed.
-func (p *interpolationParser) call(path pathExpr, start int) (expression, error) {
+func (p *interpolationParser) call(path pathExpr) (expression, error) {
 	c := callExpr{name: path.parts, sources: path.sources}
-	for i, part := range path.parts {
-		text, isText := part.(literal)
-		if !isText {
-			continue
-		}
-		s, _ := text.value.(string)
-		isDot := s == "."
-		if isDot != (i%2 == 1) || !isDot && identifierToken.FindString(s) != s {
-			return nil, p.noAlternative(start)
-		}
-	}
 	p.skipSpace()
+	p.push('}')
+	defer p.pop()
 	var err error
 	c.args, err = p.sequence('}')
 	return c, err
@@ -336,22 +393,29 @@ func (p *interpolationParser) element() (expression, error) {
 	}
 	defer func() { p.depth-- }()
 	if p.pos >= len(p.src) {
-		return nil, p.unexpected("a value")
+		return nil, p.unexpected(elementStarts)
 	}
 	switch c := p.src[p.pos]; c {
 	case '\'', '"':
 		p.pos++
+		p.push(c)
 		parts, err := p.text(c)
+		p.pop()
 		return joined{parts}, err
 	case '[':
 		p.pos++
+		p.push(']')
 		p.skipSpace()
 		items, err := p.sequence(']')
+		p.pop()
 		return listExpr{items}, err
 	case '{':
 		p.pos++
+		p.push('}')
 		p.skipSpace()
-		return p.dict()
+		d, err := p.dict()
+		p.pop()
+		return d, err
 	}
 	return p.primitive(false)
 }
@@ -366,8 +430,7 @@ func (p *interpolationParser) dict() (expression, error) {
 		if err != nil {
 			return nil, err
 		}
-		lit, ok := key.(literal)
-		if !ok || !p.afterSpace(':') {
+		if !p.afterSpace(':') {
 			return nil, p.unexpected("COLON")
 		}
 		p.skipSpace()
@@ -375,7 +438,7 @@ func (p *interpolationParser) dict() (expression, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.keys = append(d.keys, lit.value)
+		d.keys = append(d.keys, keyValue(key))
 		d.values = append(d.values, value)
 		switch {
 		case p.afterSpace('}'):
@@ -388,6 +451,19 @@ func (p *interpolationParser) dict() (expression, error) {
 	}
 }
 
+// keyValue is the value of a mapping's key: of one token, or the text of several.
+func keyValue(key expression) any {
+	j, ok := key.(joined)
+	if !ok {
+		return key.(literal).value
+	}
+	text := ""
+	for _, part := range j.parts {
+		text += pyText(part.(literal).value)
+	}
+	return text
+}
+
 // primitive reads one or more tokens of an unquoted value. One token keeps its
 // type, several make a text. A key of a mapping has neither colons nor
 // interpolations.
@@ -396,7 +472,7 @@ func (p *interpolationParser) primitive(isKey bool) (expression, error) {
 	for p.pos < len(p.src) && !p.endOfPrimitive(isKey) {
 		if p.at("${") {
 			if isKey {
-				return nil, p.unexpected("a key")
+				return nil, p.unexpected(dictKeyStarts)
 			}
 			e, err := p.interpolation()
 			if err != nil {
@@ -420,7 +496,10 @@ func (p *interpolationParser) primitive(isKey bool) (expression, error) {
 		parts = append(parts, token)
 	}
 	if len(parts) == 0 {
-		return nil, p.unexpected("a value")
+		if isKey {
+			return nil, p.unexpected(dictKeyStarts)
+		}
+		return nil, p.unexpected(elementStarts)
 	}
 	return joinPrimitive(parts), nil
 }
@@ -451,100 +530,4 @@ func joinPrimitive(parts []expression) expression {
 		}
 	}
 	return joined{parts}
-}
-
-// token is a part of an unquoted value.
-type token struct {
-	kind  tokenKind
-	raw   string // as written
-	text  string // what it adds to a text: raw, with escapes undone
-	value any    // its typed value, which counts when it stands alone
-}
-
-type tokenKind uint8
-
-const (
-	noToken tokenKind = iota
-	floatKind
-	intKind
-	boolKind
-	nullKind
-	charKind
-	idKind
-	escapeKind
-	spaceKind
-	quotedKind
-	interpolationKind
-	punctuationKind // "(" ")" "[" "]" "{" "}" "," ":" "="
-)
-
-var (
-	floatToken  = regexp.MustCompile(`^[+-]?(?:(?:(?:0|[1-9](?:_?[0-9])*)\.|(?:0|[1-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*|0|[1-9](?:_?[0-9])*)[eE][+-]?[0-9](?:_?[0-9])*|(?:0|[1-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*|(?:0|[1-9](?:_?[0-9])*)\.|[Ii][Nn][Ff]|[Nn][Aa][Nn])`)
-	intToken    = regexp.MustCompile(`^[+-]?(?:0|[1-9](?:_?[0-9])*)`)
-	escapeToken = regexp.MustCompile(`^(?:\\[\\()\[\]{}:=, \t])+`)
-	spaceToken  = regexp.MustCompile(`^[ \t]+`)
-)
-
-// primitiveToken gives the longest token at the start of s; between equals the
-// first of float, integer, bool, null, other characters, identifier wins. It is
-// shared with the grammar of overrides.
-func primitiveToken(s string) (token, bool) {
-	best := token{}
-	try := func(kind tokenKind, raw string) {
-		if len(raw) > len(best.raw) {
-			best = token{kind: kind, raw: raw, text: raw, value: raw}
-		}
-	}
-	try(floatKind, floatToken.FindString(s))
-	try(intKind, intToken.FindString(s))
-	id := identifierToken.FindString(s)
-	switch strings.ToLower(id) {
-	case "true", "false":
-		try(boolKind, id)
-	case "null":
-		try(nullKind, id)
-	}
-	if s != "" && strings.IndexByte(`/-\+.$%*@?|`, s[0]) >= 0 {
-		try(charKind, s[:1])
-	}
-	try(idKind, id)
-	try(escapeKind, escapeToken.FindString(s))
-	try(spaceKind, spaceToken.FindString(s))
-	switch best.kind {
-	case floatKind:
-		best.value = tokenFloat(best.raw)
-	case intKind:
-		if v, ok := parseYAMLInt(best.raw); ok && len(best.raw) <= longestNumber {
-			best.value = v
-		}
-	case boolKind:
-		best.value = strings.EqualFold(best.raw, "true")
-	case nullKind:
-		best.value = nil
-	case escapeKind:
-		best.text = everySecond(best.raw)
-		best.value = best.text
-	}
-	return best, best.kind != noToken
-}
-
-// tokenFloat reads a float token; "inf" and "nan" need no dot here.
-func tokenFloat(s string) any {
-	if strings.EqualFold(strings.TrimLeft(s, "+-"), "nan") { // which Go takes without a sign only
-		return math.NaN()
-	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
-	if err != nil && f == 0 {
-		return s
-	}
-	return f
-}
-
-// everySecond drops the backslashes of a row of escapes.
-func everySecond(s string) string {
-	b := make([]byte, 0, len(s)/2)
-	for i := 1; i < len(s); i += 2 {
-		b = append(b, s[i])
-	}
-	return string(b)
 }

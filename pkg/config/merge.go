@@ -37,6 +37,9 @@ func mergeMaps(dst, src *Node, structMode bool) error {
 		d := dst.child(s.key)
 		if d != nil && d.Kind() == Interpolation {
 			if target, err := d.dereference(nil); err == nil && target.isContainer() {
+				if err := dst.root().env.spendNodes(target.size()); err != nil {
+					return err
+				}
 				d = target.clone()
 				dst.put(s.key, d)
 			}
@@ -134,7 +137,8 @@ func (n *Node) accepts(part, class string, force bool) error {
 	}
 	i, err := strconv.Atoi(part)
 	if err != nil {
-		return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n)
+		return newError(classValue, "invalid literal for int() with base 10: %s", pyRepr(part)).at(n).
+			hint("%s is a list of %d elements, counted from 0", n.Path(), len(n.children))
 	}
 	if i < -len(n.children) || i >= len(n.children) {
 		e := newError(classIndex, "list index out of range")

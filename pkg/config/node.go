@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"iter"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ type Node struct {
 	scalar   any     // nil, bool, int64, *big.Int, float64 or string
 	children []*Node // elements of a list, or values of a mapping in order
 	index    map[any]int
-	key      any // key in the parent: a string, int64, float64 or bool; int for list elements
+	key      any // key in the parent: a string, int64, *big.Int, float64 or bool; int for list elements
 	parent   *Node
 	origin   Origin
 	env      *environment // of the root: what resolvers know
@@ -240,9 +241,14 @@ func indexKey(key any) any {
 		if i := int64(k); float64(i) == k {
 			return i
 		}
+	case *big.Int:
+		return bigKey(k.String())
 	}
 	return key
 }
+
+// bigKey is the comparable form of a large integer.
+type bigKey string
 
 // child gives the value under a key of a mapping, or nil.
 func (n *Node) child(key any) *Node {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -10,106 +9,21 @@ import (
 	"strings"
 )
 
-// functionCall is name(args, name=value) in an override.
-type functionCall struct {
-	name  string
-	args  []any
-	named []Pair
-	text  string // as written
-	// misplaced is set where a plain argument follows a named one.
-	misplaced bool
-}
-
-// unionOf is how Hydra names the types that choice() takes.
-const unionOfChoice = "Union[str, int, float, bool, Dict[Any, Any], List[Any], ChoiceSweep]"
-
-func (c *functionCall) eval() (any, error) {
-	table := map[string]func(*functionCall) (any, error){
-		"int": castFunction(castInt), "float": castFunction(castFloat),
-		"str": castFunction(castStr), "bool": castFunction(castBool),
-		"choice": choiceFunction, "range": rangeFunction, "interval": intervalFunction,
-		"tag": tagFunction, "sort": sortFunction, "shuffle": shuffleFunction, "glob": globFunction,
-	}
-	f, ok := table[c.name]
-	if !ok {
-		known := slices.Sorted(maps.Keys(table))
-		return nil, newError(classHydra, "Unknown function '%s'", c.name).hint("available: %s", strings.Join(known, ","))
-	}
-	for i, a := range c.args {
-		c.args[i] = unquoted(a)
-	}
-	for i, p := range c.named {
-		c.named[i].Value = unquoted(p.Value)
-	}
-	return f(c)
-}
-
-func unquoted(v any) any {
-	if q, ok := v.(quotedText); ok {
-		return q.text
-	}
-	return v
-}
-
-// bind puts positional and named arguments into the parameters' order. Absent ones
-// are nil and not in the second result.
-func (c *functionCall) bind(params ...string) ([]any, []bool, error) {
-	if len(c.args) > len(params) {
-		return nil, nil, typeError("too many positional arguments")
-	}
-	values, given := make([]any, len(params)), make([]bool, len(params))
-	for i, a := range c.args {
-		values[i], given[i] = a, true
-	}
-	for _, p := range c.named {
-		i := slices.Index(params, keyText(p.Key))
-		if i < 0 {
-			return nil, nil, typeError("got an unexpected keyword argument '%s'", keyText(p.Key))
-		}
-		if given[i] {
-			return nil, nil, typeError("multiple values for argument '%s'", params[i])
-		}
-		values[i], given[i] = p.Value, true
-	}
-	return values, given, nil
-}
-
-// option takes a named argument out of the call.
-func (c *functionCall) option(name string) (any, bool) {
-	i := slices.IndexFunc(c.named, func(p Pair) bool { return p.Key == name })
-	if i < 0 {
-		return nil, false
-	}
-	v := c.named[i].Value
-	c.named = slices.Delete(c.named, i, i+1)
-	return v, true
-}
-
-func (c *functionCall) noMoreNamed() error {
-	if len(c.named) > 0 {
-		return typeError("got an unexpected keyword argument '%s'", keyText(c.named[0].Key))
-	}
-	return nil
-}
-
 // castFunction applies a cast to a value, to each element of a list, mapping or
 // sweep, or to several values, which make a sweep.
-func castFunction(cast func(any) (any, error)) func(*functionCall) (any, error) {
-	return func(c *functionCall) (any, error) {
-		v, named := c.option("value")
-		if err := c.noMoreNamed(); err != nil {
-			return nil, err
-		}
+func castFunction(cast func(any) (any, error)) func(arguments) (any, error) {
+	return func(a arguments) (any, error) {
+		v := a.named["value"]
 		switch {
-		case named && len(c.args) > 0:
+		case v != nil && len(a.rest) > 0:
 			return nil, typeError("cannot use both position and named arguments")
-		case named:
-		case len(c.args) == 0:
+		case v != nil:
+		case len(a.rest) == 0:
 			return nil, typeError("No positional args or value specified")
-		case len(c.args) == 1:
-			v = c.args[0]
+		case len(a.rest) == 1:
+			v = a.rest[0]
 		default:
-			v = &choiceSweep{list: c.args, simple: true}
+			v = &choiceSweep{list: a.rest, simple: true}
 		}
 		return castDeep(v, cast)
 	}
@@ -155,8 +69,6 @@ func castDeep(v any, cast func(any) (any, error)) (any, error) {
 			return nil, valueError("Intervals cannot be cast to %s", pyType(parts[0]))
 		}
 		return &intervalSweep{start: parts[0], end: parts[1], tags: v.tags}, nil
-	case nil:
-		return nil, newError("AssertionError", "null cannot be cast")
 	}
 	return cast(v)
 }
@@ -173,21 +85,32 @@ func castList(list []any, cast func(any) (any, error)) ([]any, error) {
 	return out, nil
 }
 
+// errNull is what int, float and str say of null.
+func errNull() error { return newError(classAssertion, "null cannot be cast") }
+
 func castInt(v any) (any, error) {
 	switch v := v.(type) {
+	case nil:
+		return nil, errNull()
 	case bool:
 		if v {
 			return int64(1), nil
 		}
 		return int64(0), nil
 	case float64:
-		if math.IsInf(v, 0) || math.IsNaN(v) {
-			return nil, valueError("cannot convert float %s to integer", pyFloat(v))
+		if math.IsNaN(v) {
+			return nil, valueError("cannot convert float NaN to integer")
+		}
+		if math.IsInf(v, 0) {
+			return nil, newError(classOverflow, "cannot convert float infinity to integer")
 		}
 		i, _ := big.NewFloat(v).Int(nil)
 		return smallInt(i), nil
 	case string:
 		text := strings.TrimSpace(v)
+		if len(text) > longestNumber {
+			return nil, valueError("invalid literal for int() with base 10: %s", pyRepr(shorten(v)))
+		}
 		if whole := intToken.FindString(text); whole == text && text != "" {
 			if i, ok := parseYAMLInt(text); ok {
 				return i, nil
@@ -204,6 +127,8 @@ func castInt(v any) (any, error) {
 
 func castFloat(v any) (any, error) {
 	switch v := v.(type) {
+	case nil:
+		return nil, errNull()
 	case bool:
 		if v {
 			return 1.0, nil
@@ -216,7 +141,7 @@ func castFloat(v any) (any, error) {
 		return f, nil
 	case string:
 		text := strings.TrimSpace(v)
-		if !strings.ContainsAny(text, "xXpP") {
+		if !strings.ContainsAny(text, "xXpP") && underscoresBetweenDigits(text) {
 			if f, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64); err == nil || f != 0 {
 				return f, nil
 			}
@@ -227,6 +152,9 @@ func castFloat(v any) (any, error) {
 }
 
 func castStr(v any) (any, error) {
+	if v == nil {
+		return nil, errNull()
+	}
 	if b, ok := v.(bool); ok {
 		return strconv.FormatBool(b), nil
 	}
@@ -235,6 +163,8 @@ func castStr(v any) (any, error) {
 
 func castBool(v any) (any, error) {
 	switch v := v.(type) {
+	case nil:
+		return false, nil
 	case string:
 		switch strings.ToLower(v) {
 		case "true":
@@ -253,21 +183,12 @@ func castBool(v any) (any, error) {
 	return v, nil
 }
 
-func choiceFunction(c *functionCall) (any, error) {
-	if err := c.noMoreNamed(); err != nil {
-		return nil, err
-	}
-	for i, a := range c.args {
-		switch a.(type) {
-		case nil, *rangeSweep, *intervalSweep, *globSweep:
-			return nil, typeError("mismatch type argument args[%d]: %s is incompatible with %s", i, pyTypeOf(a), unionOfChoice)
-		}
-	}
-	switch len(c.args) {
+func choiceFunction(a arguments) (any, error) {
+	switch len(a.rest) {
 	case 0:
 		return nil, valueError("empty choice is not legal")
 	case 1:
-		if s, ok := c.args[0].(*choiceSweep); ok {
+		if s, ok := a.rest[0].(*choiceSweep); ok {
 			if !s.simple {
 				return nil, valueError("nesting choices is not supported")
 			}
@@ -275,102 +196,83 @@ func choiceFunction(c *functionCall) (any, error) {
 			return s, nil
 		}
 	}
-	return &choiceSweep{list: c.args}, nil
+	return &choiceSweep{list: a.rest}, nil
 }
 
-func rangeFunction(c *functionCall) (any, error) {
-	v, given, err := c.bind("start", "stop", "step")
+func rangeFunction(a arguments) (any, error) {
+	r := &rangeSweep{start: asNumber(a.named["start"]), stop: asNumber(a.named["stop"]), step: int64(1)}
+	if r.stop == nil {
+		r.start, r.stop = int64(0), r.start
+	}
+	if step, ok := a.named["step"]; ok {
+		r.step = asNumber(step)
+	}
+	return r, nil
+}
+
+// asNumber makes an integer of a bool, as Python's arithmetic does.
+func asNumber(v any) any {
+	if b, ok := v.(bool); ok {
+		i, _ := castInt(b)
+		return i
+	}
+	return v
+}
+
+func intervalFunction(a arguments) (any, error) {
+	start, err := castFloat(a.named["start"])
 	if err != nil {
 		return nil, err
 	}
-	if !given[0] {
-		return nil, typeError("missing a required argument: 'start'")
-	}
-	if !given[2] {
-		v[2] = int64(1)
-	}
-	if !given[1] || v[1] == nil {
-		v[0], v[1] = int64(0), v[0]
-	}
-	for i, name := range []string{"start", "stop", "step"} {
-		if !isInteger(v[i]) && pyTypeOf(v[i]) != "float" {
-			return nil, typeError("mismatch type argument %s: %s is incompatible with Union[int, float]", name, pyTypeOf(v[i]))
-		}
-	}
-	return &rangeSweep{start: v[0], stop: v[1], step: v[2]}, nil
+	end, err := castFloat(a.named["end"])
+	return &intervalSweep{start: start, end: end}, err
 }
 
-func intervalFunction(c *functionCall) (any, error) {
-	v, given, err := c.bind("start", "end")
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range []string{"start", "end"} {
-		if !given[i] {
-			return nil, typeError("missing a required argument: '%s'", name)
-		}
-		if !isInteger(v[i]) && pyTypeOf(v[i]) != "float" {
-			return nil, typeError("mismatch type argument %s: %s is incompatible with Union[int, float]", name, pyTypeOf(v[i]))
-		}
-		if v[i], err = castFloat(v[i]); err != nil {
-			return nil, err
-		}
-	}
-	return &intervalSweep{start: v[0], end: v[1]}, nil
-}
-
-func tagFunction(c *functionCall) (any, error) {
-	args := c.args
-	if s, ok := c.option("sweep"); ok {
-		args = append(args, s)
-	}
-	if len(args) < 1 {
+func tagFunction(a arguments) (any, error) {
+	if len(a.rest) < 1 {
 		return nil, valueError("Not enough arguments to tag, must take at least a sweep")
 	}
+	args := a.rest
+	if s := a.named["sweep"]; s != nil {
+		args = append(args, s)
+	}
+	last := args[len(args)-1]
+	if _, isText := last.(string); isText {
+		return nil, valueError("Last argument to tag() must be a choice(), range() or interval(), got NoneType")
+	}
 	var tags []string
-	for _, a := range args[:len(args)-1] {
-		s, ok := a.(string)
+	for _, t := range args[:len(args)-1] {
+		s, ok := t.(string)
 		if !ok {
-			return nil, valueError("tag arguments type must be string, got %s", pyTypeOf(a))
+			return nil, valueError("tag arguments type must be string, got %s", pyTypeOf(t))
 		}
 		tags = append(tags, s)
 	}
-	switch s := args[len(args)-1].(type) {
+	switch s := last.(type) {
 	case *choiceSweep:
 		s.tags = tags
-		return s, nil
 	case *rangeSweep:
 		s.tags = tags
-		return s, nil
 	case *intervalSweep:
 		s.tags = tags
-		return s, nil
 	}
-	return nil, valueError("Last argument to tag() must be a choice(), range() or interval(), got %s", pyTypeOf(args[len(args)-1]))
+	return last, nil
 }
 
 // input gives what sort and shuffle work on: a named list or sweep, or the
 // arguments.
-func (c *functionCall) input() []any {
+func (a arguments) input() []any {
 	for _, name := range []string{"list", "sweep"} {
-		if v, ok := c.option(name); ok && v != nil {
+		if v := a.named[name]; v != nil {
 			return []any{v}
 		}
 	}
-	return c.args
+	return a.rest
 }
 
-func sortFunction(c *functionCall) (any, error) {
-	reverse := false
-	if v, ok := c.option("reverse"); ok {
-		if reverse, ok = v.(bool); !ok {
-			return nil, typeError("mismatch type argument reverse: %s is incompatible with bool", pyTypeOf(v))
-		}
-	}
-	args := c.input()
-	if err := c.noMoreNamed(); err != nil {
-		return nil, err
-	}
+func sortFunction(a arguments) (any, error) {
+	reverse, _ := a.named["reverse"].(bool)
+	args := a.input()
 	switch len(args) {
 	case 0:
 		return nil, valueError("empty sort input")
@@ -378,44 +280,76 @@ func sortFunction(c *functionCall) (any, error) {
 		switch v := args[0].(type) {
 		case *choiceSweep:
 			list, err := sortElements(v.list, reverse)
-			return &choiceSweep{list: list, simple: v.simple, tags: v.tags}, err
+			return &choiceSweep{list: list, simple: v.simple, shuffle: v.shuffle, tags: v.tags}, err
 		case *rangeSweep:
 			return v.sorted(reverse), nil
 		case []any:
 			return sortElements(v, reverse)
-		case *intervalSweep, *globSweep:
-			return nil, typeError("Invalid arguments: a %s cannot be sorted", pyTypeOf(v))
 		}
 		return args[0], nil
+	}
+	for _, v := range args {
+		switch v.(type) {
+		case string, bool, int64, *big.Int, float64:
+		default:
+			return nil, typeError("Invalid arguments: a %s cannot be sorted", pyTypeOf(v))
+		}
 	}
 	list, err := sortElements(args, reverse)
 	return &choiceSweep{list: list, simple: true}, err
 }
 
-// sortElements sorts numbers or texts, but not both.
+// sortElements sorts numbers or texts, but not both. As in Python the order of
+// equals stays, in reverse too, and quoted texts do not compare with plain ones.
 func sortElements(list []any, reverse bool) ([]any, error) {
 	out := slices.Clone(list)
+	if reverse {
+		slices.Reverse(out)
+	}
 	var failed error
 	slices.SortStableFunc(out, func(a, b any) int {
-		if reverse {
-			a, b = b, a
+		c, err := compareElements(a, b)
+		if failed == nil {
+			failed = err
 		}
-		sa, aText := unquoted(a).(string)
-		sb, bText := unquoted(b).(string)
-		if aText && bText {
-			return strings.Compare(sa, sb)
-		}
-		fa, errA := castFloat(a)
-		fb, errB := castFloat(b)
-		x, okA := fa.(float64)
-		y, okB := fb.(float64)
-		if aText || bText || errA != nil || errB != nil || !okA || !okB {
-			failed = typeError("'<' not supported between instances of '%s' and '%s'", pyTypeOf(b), pyTypeOf(a))
-			return 0
-		}
-		return cmp.Compare(x, y)
+		return c
 	})
+	if reverse {
+		slices.Reverse(out)
+	}
 	return out, failed
+}
+
+func compareElements(a, b any) (int, error) {
+	textA, isTextA := a.(string)
+	textB, isTextB := b.(string)
+	if isTextA && isTextB {
+		return strings.Compare(textA, textB), nil
+	}
+	x, y := numberOf(a), numberOf(b)
+	if x == nil || y == nil {
+		fa, okA := a.(float64)
+		fb, okB := b.(float64)
+		if okA && okB || okA && y != nil || okB && x != nil { // inf or nan
+			if x != nil {
+				fa, _ = x.Float64()
+			}
+			if y != nil {
+				fb, _ = y.Float64()
+			}
+			return cmp.Compare(fa, fb), nil
+		}
+		return 0, typeError("'<' not supported between instances of '%s' and '%s'", elementType(a), elementType(b))
+	}
+	return x.Cmp(y), nil
+}
+
+// elementType is pyTypeOf where quotes count.
+func elementType(v any) string {
+	if _, ok := v.(quotedText); ok {
+		return "QuotedString"
+	}
+	return pyTypeOf(v)
 }
 
 // sorted turns a range around if it runs the other way.
@@ -446,11 +380,8 @@ func (r *rangeSweep) sorted(reverse bool) *rangeSweep {
 
 // shuffleFunction marks a sweep to be shuffled. The order is drawn when the jobs
 // are listed.
-func shuffleFunction(c *functionCall) (any, error) {
-	args := c.input()
-	if err := c.noMoreNamed(); err != nil {
-		return nil, err
-	}
+func shuffleFunction(a arguments) (any, error) {
+	args := a.input()
 	if len(args) != 1 {
 		return &choiceSweep{list: args, simple: true, shuffle: true}, nil
 	}
@@ -464,31 +395,25 @@ func shuffleFunction(c *functionCall) (any, error) {
 		out.shuffle = true
 		return &out, nil
 	case []any:
+		if len(v) < 2 {
+			return v, nil
+		}
 		return &choiceSweep{list: v, shuffle: true}, nil
 	}
 	return []any{args[0]}, nil
 }
 
-func globFunction(c *functionCall) (any, error) {
-	v, given, err := c.bind("include", "exclude")
+func globFunction(a arguments) (any, error) {
+	include, err := patterns(a.named["include"])
 	if err != nil {
 		return nil, err
 	}
-	if !given[0] {
-		return nil, typeError("missing a required argument: 'include'")
-	}
-	g := &globSweep{}
-	if g.include, err = patterns("include", v[0]); err != nil {
-		return nil, err
-	}
-	g.exclude, err = patterns("exclude", v[1])
-	return g, err
+	exclude, err := patterns(a.named["exclude"])
+	return &globSweep{include: include, exclude: exclude}, err
 }
 
-func patterns(name string, v any) ([]string, error) {
+func patterns(v any) ([]string, error) {
 	switch v := v.(type) {
-	case nil:
-		return nil, nil
 	case string:
 		return []string{v}, nil
 	case []any:
@@ -496,11 +421,11 @@ func patterns(name string, v any) ([]string, error) {
 		for i, e := range v {
 			s, ok := unquoted(e).(string)
 			if !ok {
-				return nil, typeError("mismatch type argument %s: %s is incompatible with str", name, pyTypeOf(e))
+				return nil, typeError("a pattern must be a text, not %s", pyTypeOf(e))
 			}
 			list[i] = s
 		}
 		return list, nil
 	}
-	return nil, typeError("mismatch type argument %s: %s is incompatible with Union[List[str], str]", name, pyTypeOf(v))
+	return nil, nil
 }

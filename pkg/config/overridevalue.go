@@ -161,6 +161,9 @@ func (o *override) sweepValues(options func() []string) ([]string, error) {
 	case *choiceSweep:
 		texts := make([]string, len(s.list))
 		for i, e := range s.list {
+			if _, err := fromValue(plainValue(e), o.origin(), 0); err != nil {
+				return nil, err
+			}
 			texts[i] = elementText(e)
 		}
 		return texts, nil
@@ -177,11 +180,14 @@ func (o *override) sweepValues(options func() []string) ([]string, error) {
 // values, rounded to a float each, as Hydra does.
 func (r *rangeSweep) values() ([]string, error) {
 	start, stop, step := toRat(r.start), toRat(r.stop), toRat(r.step)
+	integers := isInteger(r.start) && isInteger(r.stop) && isInteger(r.step)
+	if integers && step.Sign() == 0 {
+		return nil, valueError("range() arg 3 must not be zero")
+	}
 	if start == nil || stop == nil || step == nil || step.Sign() == 0 {
 		return nil, newError(classHydra, "Invalid range values (start:%s, stop:%s, step:%s)",
 			pyText(r.start), pyText(r.stop), pyText(r.step))
 	}
-	integers := isInteger(r.start) && isInteger(r.stop) && isInteger(r.step)
 	var texts []string
 	for v := start; v.Cmp(stop)*step.Sign() < 0; {
 		if len(texts) >= maxSweepValues {

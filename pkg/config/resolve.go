@@ -15,6 +15,24 @@ type environment struct {
 	warn      func(string)
 	// outputErr says why hydra:runtime.output_dir is not known.
 	outputErr error
+	// merged counts the values that composing has copied.
+	merged int
+}
+
+// maxMergedNodes bounds what composing copies: a config of the field has some
+// hundred values.
+const maxMergedNodes = 1 << 20
+
+// spendNodes counts copied values, so that files and interpolations that are merged
+// many times over end with an error.
+func (env *environment) spendNodes(n int) error {
+	if env == nil {
+		return nil
+	}
+	if env.merged += n; env.merged > maxMergedNodes {
+		return newError(classComposition, "the config has more than %d values", maxMergedNodes)
+	}
+	return nil
 }
 
 // Limits of one resolution, so that interpolations that multiply end with an
@@ -320,6 +338,9 @@ func pyNodeType(n *Node) string {
 // mustExist, a nil node otherwise.
 func (ev *evaluation) selectKey(key string, mustExist bool) (*Node, error) {
 	start, rest, err := ev.startOf(key)
+	if e, ok := asError(err); ok && e.Class == classKey && mustExist {
+		return nil, newError(classInterpolationKey, "%s while resolving interpolation: %s", e.Class, e.Message)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -356,14 +377,14 @@ func (ev *evaluation) startOf(key string) (*Node, string, error) {
 	for strings.HasPrefix(rest, ".") {
 		start, rest = start.parent, rest[1:]
 		if start == nil {
-			return nil, "", newError(classInterpolationKey,
-				"ConfigKeyError while resolving interpolation: Error resolving key '%s'", key)
+			return nil, "", newError(classKey, "Error resolving key '%s'", key)
 		}
 	}
 	return start, rest, nil
 }
 
-// walk follows a path from a container, dereferencing what it meets.
+// walk follows a path from a container, dereferencing what it meets; ??? on the way
+// is an error if strict.
 func (ev *evaluation) walk(start *Node, path string, strict bool) (*Node, error) {
 	if path == "" {
 		return start, nil
@@ -371,7 +392,7 @@ func (ev *evaluation) walk(start *Node, path string, strict bool) (*Node, error)
 	parts := splitKey(path)
 	cur := start
 	for i, part := range parts {
-		next, err := cur.step(part, strict)
+		next, err := cur.step(part, true)
 		if err != nil || next == nil {
 			return nil, err
 		}

@@ -11,24 +11,27 @@ import (
 // builtin is a standard resolver. It gets the evaluation, since some look at the
 // tree around the interpolation.
 type builtin struct {
-	min, max int // number of arguments; max < 0: any
-	call     func(ev *evaluation, args []*Node) (*Node, error)
+	min, max int // number of arguments
+	// function and param are the names of the Python function and of its first
+	// parameter, for errors.
+	function, param string
+	call            func(ev *evaluation, args []*Node) (*Node, error)
 }
 
 // builtins are the resolvers of OmegaConf and Hydra, and len, which the Python
 // package registers. A function, since oc.decode refers to the table.
 func builtins() map[string]builtin {
 	return map[string]builtin{
-		"oc.env":         {1, 2, resolveEnv},
-		"oc.select":      {1, 2, resolveSelect},
-		"oc.decode":      {1, 1, resolveDecode},
-		"oc.create":      {1, 1, resolveCreate},
-		"oc.deprecated":  {1, 2, resolveDeprecated},
-		"oc.dict.keys":   {1, 1, resolveDictKeys},
-		"oc.dict.values": {1, 1, resolveDictValues},
-		"now":            {1, 1, resolveNow},
-		"hydra":          {1, 1, resolveHydra},
-		"len":            {1, 1, resolveLen},
+		"oc.env":         {1, 2, "env", "key", resolveEnv},
+		"oc.select":      {1, 2, "select", "key", resolveSelect},
+		"oc.decode":      {1, 1, "decode", "expr", resolveDecode},
+		"oc.create":      {1, 1, "create", "obj", resolveCreate},
+		"oc.deprecated":  {1, 2, "deprecated", "key", resolveDeprecated},
+		"oc.dict.keys":   {1, 1, "keys", "key", resolveDictKeys},
+		"oc.dict.values": {1, 1, "values", "key", resolveDictValues},
+		"now":            {1, 1, "now", "pattern", resolveNow},
+		"hydra":          {1, 1, "hydra", "path", resolveHydra},
+		"len":            {1, 1, "len", "obj", resolveLen},
 	}
 }
 
@@ -44,10 +47,25 @@ func (ev *evaluation) call(name string, args []*Node) (*Node, error) {
 		e.Hint = didYouMean(name, known)
 		return nil, e
 	}
-	if len(args) < b.min || b.max >= 0 && len(args) > b.max {
-		return nil, newError(classPythonType, "%s takes %d to %d arguments but %d were given", name, b.min, b.max, len(args))
+	if err := b.checkCount(len(args)); err != nil {
+		return nil, err
 	}
 	return b.call(ev, args)
+}
+
+// checkCount refuses a wrong number of arguments in Python's words.
+func (b builtin) checkCount(given int) error {
+	switch {
+	case given >= b.min && given <= b.max:
+		return nil
+	case b.function == "len":
+		return typeError("len() takes exactly one argument (%d given)", given)
+	case given < b.min:
+		return typeError("%s() missing %d required positional argument: '%s'", b.function, b.min-given, b.param)
+	case b.min < b.max:
+		return typeError("%s() takes from %d to %d positional arguments but %d were given", b.function, b.min, b.max, given)
+	}
+	return typeError("%s() takes %d positional argument but %d were given", b.function, b.max, given)
 }
 
 func (ev *evaluation) callCustom(r Resolver, args []*Node) (*Node, error) {
@@ -75,17 +93,29 @@ func textArg(name string, n *Node) (string, error) {
 	s, ok := n.scalar.(string)
 	if !ok || n.isContainer() {
 		return "", newError(classPythonType, "`%s` requires a string as input, but obtained `%s` of type: %s",
-			name, pyNode(n), pyNodeType(n))
+			name, pyNode(n), argumentType(n))
 	}
 	return s, nil
+}
+
+// argumentType is the Python type of a resolver's argument: a list or mapping that is
+// written there is plain, one of the tree a config's.
+func argumentType(n *Node) string {
+	switch {
+	case n.isContainer() && n.parent == nil && n.shape == listShape:
+		return "list"
+	case n.isContainer() && n.parent == nil:
+		return "dict"
+	}
+	return lastPart(pyNodeType(n))
 }
 
 // resolveEnv reads an environment variable. Its default becomes text, unless it is
 // null.
 func resolveEnv(ev *evaluation, args []*Node) (*Node, error) {
-	name, err := textArg("oc.env", args[0])
-	if err != nil {
-		return nil, err
+	name, ok := args[0].scalar.(string)
+	if !ok {
+		return nil, typeError("str expected, not %s", argumentType(args[0]))
 	}
 	if ev.env.getenv != nil {
 		if v, ok := ev.env.getenv(name); ok {
@@ -103,9 +133,9 @@ func resolveEnv(ev *evaluation, args []*Node) (*Node, error) {
 
 // resolveSelect reads a key that may be absent.
 func resolveSelect(ev *evaluation, args []*Node) (*Node, error) {
-	key, err := textArg("oc.select", args[0])
-	if err != nil {
-		return nil, err
+	key, ok := args[0].scalar.(string)
+	if !ok {
+		return nil, newError(classAttributePython, "'%s' object has no attribute 'startswith'", argumentType(args[0]))
 	}
 	n, err := ev.selectKey(key, false)
 	if e, ok := asError(err); ok && e.Class == classType {
@@ -131,7 +161,7 @@ func resolveDecode(ev *evaluation, args []*Node) (*Node, error) {
 	text, ok := args[0].scalar.(string)
 	if !ok || args[0].isContainer() {
 		return nil, newError(classPythonType, "`oc.decode` can only take strings or None as input, but `%s` is of type %s",
-			pyNode(args[0]), pyNodeType(args[0]))
+			pyNode(args[0]), argumentType(args[0]))
 	}
 	e, err := parseElement(text)
 	if err != nil {
@@ -150,21 +180,18 @@ func resolveCreate(_ *evaluation, args []*Node) (*Node, error) {
 	default:
 		text, ok := a.scalar.(string)
 		if !ok {
-			return nil, newError("ValidationError", "Object of unsupported type: '%s'", pyType(a.scalar))
+			return nil, newError(classValidation, "Object of unsupported type: '%s'", pyType(a.scalar))
 		}
-		n, err := readYAML("oc.create", []byte(text))
-		if err != nil {
-			return nil, err
-		}
-		return rootContainer(n)
+		return textContainer("oc.create", text)
 	}
 }
 
-// rootContainer makes a container of a document, as OmegaConf.create does: nothing
-// is an empty mapping, a text is a key with a null.
-func rootContainer(n *Node) (*Node, error) {
-	if n.isContainer() {
-		return n, nil
+// textContainer makes a container of YAML, as OmegaConf.create does with a text:
+// nothing is an empty mapping, and a text a key with a null.
+func textContainer(name, text string) (*Node, error) {
+	n, err := readYAML(name, []byte(text))
+	if err != nil || n.isContainer() {
+		return n, err
 	}
 	m := newMap(n.origin)
 	switch v := n.scalar.(type) {
@@ -172,7 +199,7 @@ func rootContainer(n *Node) (*Node, error) {
 	case string:
 		m.put(v, newScalar(nil, n.origin))
 	default:
-		e := newError(classIO, "Invalid loaded object type: %s", pyType(v))
+		e := newError(classAssertion, "the text is no mapping or list but of type %s", pyType(v))
 		e.Origin = n.origin
 		return nil, e
 	}
@@ -218,8 +245,11 @@ func (ev *evaluation) selectDict(resolver string, arg *Node) (*Node, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	if n == nil || n.isMissing() {
+	if n == nil {
 		return nil, "", newError(classKey, "Key not found: '%s'", key)
+	}
+	if n.isMissing() {
+		return nil, "", newError(classMissingValue, "Missing mandatory value: %s", n.Path())
 	}
 	if n.shape != mapShape {
 		return nil, "", newError(classPythonType, "`%s` cannot be applied to objects of type: %s", resolver, lastPart(pyNodeType(n)))
@@ -257,9 +287,9 @@ func resolveDictValues(ev *evaluation, args []*Node) (*Node, error) {
 }
 
 func resolveNow(ev *evaluation, args []*Node) (*Node, error) {
-	layout, err := textArg("now", args[0])
-	if err != nil {
-		return nil, err
+	layout, ok := args[0].scalar.(string)
+	if !ok {
+		return nil, typeError("strftime() argument 1 must be str, not %s", argumentType(args[0]))
 	}
 	return newScalar(strftime(ev.env.now, layout), Origin{}), nil
 }
@@ -307,7 +337,15 @@ func strftime(t time.Time, layout string) string {
 			continue
 		}
 		i++
-		b.WriteString(timeDirective(t, layout[i]))
+		trim := layout[i] == '-' && i+1 < len(layout) // glibc's flag: no padding
+		if trim {
+			i++
+		}
+		text := timeDirective(t, layout[i])
+		if short := strings.TrimLeft(text, "0 "); trim && short != "" {
+			text = short
+		}
+		b.WriteString(text)
 	}
 	return b.String()
 }
@@ -318,13 +356,32 @@ func timeDirective(t time.Time, c byte) string {
 		'p': "PM", 'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan",
 		'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04", 'D': "01/02/06",
 		'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05", 'e': "_2",
+		'P': "pm", 'r': "03:04:05 PM",
 	}
 	if layout, ok := layouts[c]; ok {
 		return t.Format(layout)
 	}
+	weekday, monday := int(t.Weekday()), (int(t.Weekday())+6)%7
+	year, week := t.ISOWeek()
 	switch c {
 	case '%':
 		return "%"
+	case 'C':
+		return fmt.Sprintf("%02d", t.Year()/100)
+	case 'G':
+		return fmt.Sprint(year)
+	case 'g':
+		return fmt.Sprintf("%02d", year%100)
+	case 'V':
+		return fmt.Sprintf("%02d", week)
+	case 'U':
+		return fmt.Sprintf("%02d", (t.YearDay()+6-weekday)/7)
+	case 'W':
+		return fmt.Sprintf("%02d", (t.YearDay()+6-monday)/7)
+	case 'k':
+		return fmt.Sprintf("%2d", t.Hour())
+	case 'l':
+		return fmt.Sprintf("%2d", (t.Hour()+11)%12+1)
 	case 'f':
 		return fmt.Sprintf("%06d", t.Nanosecond()/1000)
 	case 'j':
@@ -332,9 +389,9 @@ func timeDirective(t time.Time, c byte) string {
 	case 's':
 		return fmt.Sprint(t.Unix())
 	case 'w':
-		return fmt.Sprint(int(t.Weekday()))
+		return fmt.Sprint(weekday)
 	case 'u':
-		return fmt.Sprint((int(t.Weekday())+6)%7 + 1)
+		return fmt.Sprint(monday + 1)
 	case 'n':
 		return "\n"
 	case 't':

@@ -141,10 +141,13 @@ func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 		return nil, newError(classIO, "cannot read %s", display).because(unwrapPath(err))
 	}
 	root, err := readYAML(display, data)
+	if e, ok := asError(err); ok && e.Class == classKeyValidation {
+		return nil, wrapComposition(e)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if root, err = rootContainer(root); err != nil {
+	if root, err = fileContainer(root); err != nil {
 		return nil, err
 	}
 	if err := root.checkInterpolations(); err != nil {
@@ -157,6 +160,24 @@ func (r *repository) read(source Source, config string) (*loadedConfig, error) {
 	}
 	l.defaults, err = takeDefaults(config, root)
 	return l, err
+}
+
+// fileContainer makes a container of a document, as OmegaConf.load does: nothing is
+// an empty mapping, a text is YAML of its own.
+func fileContainer(n *Node) (*Node, error) {
+	switch v := n.scalar.(type) {
+	case nil:
+		if n.isNull() {
+			return newMap(n.origin), nil
+		}
+		return n, nil
+	case string:
+		return textContainer(n.origin.File, v)
+	default:
+		e := newError(classIO, "Invalid loaded object type: %s", pyType(v))
+		e.Origin = n.origin
+		return nil, e
+	}
 }
 
 // unwrapPath drops the operation and path that the message names already.
@@ -185,10 +206,13 @@ func packageHeader(display string, data []byte) (string, bool, error) {
 		}
 		words := strings.Fields(strings.TrimLeft(line, "#"))
 		if len(words) != 2 {
-			return "", false, &Error{
-				Class: classValue, Origin: Origin{File: display, Line: i + 1},
-				Message: "Expected header format: KEY VALUE, got '" + strings.TrimSpace(strings.TrimLeft(line, "#")) + "'",
+			format := "Expected header format: KEY VALUE, got '%s'"
+			if len(words) > 2 {
+				format = "Too many components in '%s'"
 			}
+			e := newError(classValue, format, strings.TrimSpace(strings.TrimLeft(line, "#")))
+			e.Origin = Origin{File: display, Line: i + 1}
+			return "", false, e
 		}
 		if words[0] == "@package" {
 			name, found = words[1], true
@@ -202,6 +226,14 @@ func takeDefaults(config string, root *Node) ([]*defaultItem, error) {
 	list := root.child("defaults")
 	if list == nil {
 		return nil, nil
+	}
+	if list.isMissing() {
+		root.remove("defaults")
+		return nil, nil
+	}
+	list, err := list.dereference(nil)
+	if err != nil {
+		return nil, wrapComposition(err)
 	}
 	root.remove("defaults")
 	list.parent = nil
@@ -243,7 +275,7 @@ func parseDefault(config string, n *Node) (*defaultItem, error) {
 	value := n.children[0]
 	key, ok := value.key.(string)
 	if !ok {
-		return nil, newError(classValue, "In %s: the group name '%s' must be a string", config, keyText(value.key)).at(n).hint("quote it")
+		return nil, newError(classAssertion, "In %s: the group name '%s' must be a string", config, keyText(value.key)).at(n).hint("quote it")
 	}
 	item := &defaultItem{isGroup: true, origin: value.origin}
 	key, item.pkg, item.hasPkg = splitPackage(key)
@@ -263,6 +295,9 @@ func parseDefault(config string, n *Node) (*defaultItem, error) {
 	if err := item.setChoice(value); err != nil {
 		return nil, err
 	}
+	if item.group == "" {
+		return nil, newError(classAssertion, "In %s: '%s' names no group", config, keyText(value.key)).at(value)
+	}
 	return item, item.normalise()
 }
 
@@ -270,6 +305,17 @@ func splitPackage(s string) (name, pkg string, has bool) {
 	name, pkg, has = strings.Cut(s, "@")
 	pkg, _, _ = strings.Cut(pkg, ":")
 	return name, pkg, has
+}
+
+// plainType is the Python type of a node's content.
+func plainType(n *Node) string {
+	switch n.shape {
+	case listShape:
+		return "list"
+	case mapShape:
+		return "dict"
+	}
+	return pyType(n.scalar)
 }
 
 // setChoice reads the choice of a group: a name, a list of names, or null.
@@ -282,7 +328,7 @@ func (d *defaultItem) setChoice(n *Node) error {
 		for i, c := range n.children {
 			s, ok := c.scalar.(string)
 			if !ok || c.shape != scalarShape {
-				return newError(classValue, "Unsupported item value in defaults : %s, nested list items must be strings", pyNodeType(c)).at(c).
+				return newError(classValue, "Unsupported item value in defaults : %s, nested list items must be strings", plainType(c)).at(c).
 					hint("quote it")
 			}
 			options[i] = s
@@ -291,11 +337,7 @@ func (d *defaultItem) setChoice(n *Node) error {
 	default:
 		s, ok := n.scalar.(string)
 		if !ok || n.shape != scalarShape {
-			kind := "dict"
-			if n.shape == scalarShape {
-				kind = pyType(n.scalar)
-			}
-			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", kind).at(n).
+			return newError(classValue, "Unsupported item value in defaults : %s. Supported: string or list", plainType(n)).at(n).
 				hint("quote it")
 		}
 		d.choice = choice{kind: nameChoice, name: s}

@@ -14,8 +14,8 @@ type Job struct {
 	Config *Config
 }
 
-// maxJobs bounds a sweep over all combinations.
-const maxJobs = 100_000
+// maxJobs bounds a sweep over all combinations, whose configs are all kept.
+const maxJobs = 10_000
 
 // sweepJob is a job's number, for hydra.job.num and the output directory.
 type sweepJob struct{ number int }

@@ -66,6 +66,8 @@ func fromValue(v any, o Origin, depth int) (*Node, error) {
 		return fromPairs(v, o, depth)
 	case []any:
 		return fromList(reflect.ValueOf(v), o, depth)
+	case *choiceSweep, *rangeSweep, *intervalSweep:
+		return nil, newError(classValidation, "Unexpected type annotation: Set[str]").hint("a sweep cannot be a part of a value")
 	}
 	return fromReflect(reflect.ValueOf(v), o, depth)
 }
@@ -88,10 +90,12 @@ func fromPairs(pairs []Pair, o Origin, depth int) (*Node, error) {
 
 func normalKey(key any) (any, error) {
 	switch k := key.(type) {
-	case string, bool, int64, float64:
+	case string, bool, int64, float64, *big.Int:
 		return k, nil
 	case int:
 		return int64(k), nil
+	case nil:
+		return nil, newError(classKeyValidation, "Incompatible key type 'NoneType'")
 	}
 	return nil, newError(classKeyValidation, "Incompatible key type '%T'", key)
 }

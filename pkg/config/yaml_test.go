@@ -65,6 +65,9 @@ func TestYAMLRead(t *testing.T) {
 		},
 		{"true: 1\n1.5: 2\nno: 3", "{True: 1,\n1.5: 2,\nFalse: 3}"},
 		{"1: a\ntrue: b\n1.0: c", "{1: 'c'}"},
+		{"99999999999999999999: 1\n'99999999999999999999': 2\n=: 3", "{99999999999999999999: 1,\n'99999999999999999999': 2,\n'=': 3}"},
+		{"[a:, {b:, c: 1}, [d::]]", "[{'a': None}, {'b': None,\n'c': 1}, [{'d:': None}]]"},
+		{"%YAML 1.2\n%FOO bar\n--- # \t\na: \"\t\" # \t\nb: |\n  x\ty\n\nc: 1", "{'a': '\\t',\n'b': 'x\\ty\\n',\n'c': 1}"},
 	}
 	for _, tt := range tests {
 		n, err := FromYAML("t.yaml", []byte(tt.text))
@@ -84,17 +87,26 @@ func TestYAMLReadRefuses(t *testing.T) {
 		{"a: 1\n---\n[", "t.yaml"},
 		{"? [1]\n: 2", "t.yaml:1: found unhashable key"},
 		{"~: 1", "t.yaml:1: Incompatible key type 'NoneType'"},
-		{"99999999999999999999: 1", "t.yaml:1: the key 99999999999999999999 is too large"},
 		{"a: !!python/object:os.system x", "could not determine a constructor"},
-		{"a: !!int x", "t.yaml:1: the value 'x' does not fit its tag !!int"},
-		{"a: !!float x", "does not fit"},
-		{"a: !!bool 7", "does not fit"},
+		{"a: !!int x", "t.yaml:1: invalid literal for int() with base 10: 'x' (it does not fit its tag !!int)"},
+		{"a: !!float x", "could not convert string to float: 'x'"},
+		{"a: !!bool 7", "t.yaml:1: '7' (the tag !!bool takes true and false)"},
+		{"a: 1\nb: !!map [1]", "t.yaml:2: a list or mapping does not fit its tag !!map"},
+		{"a: 0x_", "t.yaml:1: invalid literal for int() with base 16: ''"},
+		{"a: =", "t.yaml:1: '=' is no value"},
+		{"a: &x 1\nb: &x 2", "t.yaml:2: found duplicate anchor 'x'"},
+		{"a: 'x\ty'\nb: x\ty", "t.yaml:2: found character '\\t' that cannot start any token"},
+		{"a: 1\nb:\t2", "t.yaml:2: found character '\\t'"},
+		{"a: 1 # \t\nb: |\n  \"\nc: \"\t'\n  \\\"\t\"\nd: 'it''s\t' \t", "t.yaml:6: found character '\\t'"},
+		{"{a: b:}", "t.yaml:1: expected ',' or '}', but got ':'"},
+		{"%YAML 2.0\n---\na: 1", "t.yaml"},
 		{"a: !!str [1]", "does not fit its tag !!str"},
 		{"a:\n  <<: 5", "t.yaml:2: expected a mapping or list of mappings for merging"},
 		{"a: <<", "t.yaml:1: '<<' is no value"},
 		{"a: *nope", "t.yaml"},
 		{"a: \x00", "t.yaml"},
-		{"\xff", "t.yaml"},
+		{"\xff", "t.yaml: the file is not UTF-8"},
+		{"\xff\xfea\x00:\x00 \x001\x00", "t.yaml: the file is not UTF-8"},
 	}
 	for _, tt := range tests {
 		n, err := FromYAML("t.yaml", []byte(tt.text))

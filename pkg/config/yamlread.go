@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -40,6 +41,10 @@ func readYAML(name string, data []byte) (*Node, error) {
 			Message: "the file is too large for a config",
 		}
 	}
+	if !utf8.Valid(data) {
+		return nil, &Error{Class: classReader, Origin: Origin{File: name}, Message: "the file is not UTF-8"}
+	}
+	data = blankDirectives(data)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := decoder.Decode(&doc); err != nil {
@@ -58,15 +63,47 @@ func readYAML(name string, data []byte) (*Node, error) {
 			Message: "expected a single document in the stream",
 		}
 	}
-	r := yamlReader{file: name}
 	if len(doc.Content) == 0 {
 		return newScalar(nil, Origin{File: name}), nil
 	}
-	n, err := r.node(doc.Content[0], 0, false)
-	if err != nil {
+	if err := checkTabs(name, data, &doc); err != nil {
 		return nil, err
 	}
-	return n, nil
+	r := yamlReader{file: name}
+	if err := r.checkAnchors(&doc, map[string]bool{}); err != nil {
+		return nil, err
+	}
+	return r.node(doc.Content[0], 0, false)
+}
+
+var (
+	// yamlDirective matches the versions that PyYAML takes; the YAML library
+	// takes 1.1 only.
+	yamlDirective = regexp.MustCompile(`^%YAML +1\.[0-9]+ *$`)
+	// otherDirective matches a directive whose name PyYAML warns of.
+	otherDirective = regexp.MustCompile(`^%[0-9A-Za-z_-]+(?: .*)?$`)
+	documentStart  = regexp.MustCompile(`^---(?:\s|$)`)
+)
+
+// blankDirectives turns the directives before the first document into comments.
+func blankDirectives(data []byte) []byte {
+	if !bytes.HasPrefix(data, []byte("%")) {
+		return data
+	}
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines {
+		line = strings.TrimSuffix(line, "\r")
+		isKnown := strings.HasPrefix(line, "%YAML") || strings.HasPrefix(line, "%TAG")
+		switch {
+		case documentStart.MatchString(line):
+			return []byte(strings.Join(lines, "\n"))
+		case yamlDirective.MatchString(line), !isKnown && otherDirective.MatchString(line):
+			lines[i] = "#" + line[1:]
+		case line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "%"):
+			return data
+		}
+	}
+	return data
 }
 
 var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
@@ -87,6 +124,22 @@ func yamlError(name string, data []byte, err error) error {
 		e.Hint = "in {} and [], write '" + missingText + "' with quotes"
 	}
 	return e
+}
+
+// checkAnchors refuses an anchor that is given twice.
+func (r *yamlReader) checkAnchors(y *yaml.Node, seen map[string]bool) error {
+	if y.Anchor != "" && y.Kind != yaml.AliasNode {
+		if seen[y.Anchor] {
+			return r.refuse(y, classComposer, "found duplicate anchor '%s'; first occurrence", y.Anchor)
+		}
+		seen[y.Anchor] = true
+	}
+	for _, c := range y.Content {
+		if err := r.checkAnchors(c, seen); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // yamlReader turns the nodes of the YAML library into ours.
@@ -117,7 +170,7 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 		// An anchor that contains its own alias ends at the depth limit.
 		return r.node(y.Alias, depth+1, flow)
 	case yaml.SequenceNode, yaml.MappingNode:
-		if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!seq" && y.Tag != "!!map" {
+		if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!" && y.Tag != map[yaml.Kind]string{yaml.SequenceNode: "!!seq", yaml.MappingNode: "!!map"}[y.Kind] {
 			return nil, r.refuse(y, classConstructor, "a list or mapping does not fit its tag %s", y.Tag)
 		}
 		if y.Kind == yaml.SequenceNode {
@@ -125,7 +178,7 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 		}
 		return r.mapping(y, depth, flow)
 	}
-	v, err := r.scalar(y, flow)
+	v, err := r.scalar(y, flow, false)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +188,11 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 func (r *yamlReader) list(y *yaml.Node, depth int, flow bool) (*Node, error) {
 	n := newList(r.origin(y))
 	for _, item := range y.Content {
+		if flow && endsInColon(item) {
+			// PyYAML reads [a:] as [{a: null}].
+			pair := &yaml.Node{Kind: yaml.MappingNode, Line: item.Line, Content: []*yaml.Node{item, {Kind: yaml.ScalarNode, Line: item.Line}}}
+			item = pair
+		}
 		c, err := r.node(item, depth+1, flow)
 		if err != nil {
 			return nil, err
@@ -164,6 +222,11 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, flow bool) (*Node, error) 
 		if isMergeKey(keyNode) {
 			continue
 		}
+		if flow && endsInColon(keyNode) && valueNode.Value == "" && valueNode.Kind == yaml.ScalarNode {
+			shorter := *keyNode
+			shorter.Value = strings.TrimRight(strings.TrimSuffix(keyNode.Value, ":"), " ")
+			keyNode = &shorter
+		}
 		key, err := r.mapKey(keyNode, flow)
 		if err != nil {
 			return nil, err
@@ -174,6 +237,9 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, flow bool) (*Node, error) 
 			}
 			seen[text] = true
 		}
+		if flow && endsInColon(valueNode) {
+			return nil, r.refuse(valueNode, classParser, "expected ',' or '}', but got ':'")
+		}
 		c, err := r.node(valueNode, depth+1, flow)
 		if err != nil {
 			return nil, err
@@ -183,6 +249,12 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, flow bool) (*Node, error) 
 		n.put(key, c)
 	}
 	return n, nil
+}
+
+// endsInColon says whether an unquoted text in flow style ends in the colon that
+// PyYAML takes for the mark of a key.
+func endsInColon(y *yaml.Node) bool {
+	return y.Kind == yaml.ScalarNode && y.Style&quotedStyles == 0 && strings.HasSuffix(y.Value, ":")
 }
 
 func isMergeKey(y *yaml.Node) bool {
@@ -220,23 +292,22 @@ func (r *yamlReader) mapKey(y *yaml.Node, flow bool) (any, error) {
 	if y.Kind != yaml.ScalarNode {
 		return nil, r.refuse(y, classConstructor, "found unhashable key")
 	}
-	v, err := r.scalar(y, flow)
+	v, err := r.scalar(y, flow, true)
 	if err != nil {
 		return nil, err
 	}
 	switch k := v.(type) {
-	case string, bool, int64, float64:
-		return k, nil
 	case nil:
 		return nil, r.refuse(y, classKeyValidation, "Incompatible key type 'NoneType'")
+	default:
+		return k, nil
 	}
-	return nil, r.refuse(y, classKeyValidation, "the key %s is too large", y.Value)
 }
 
 const quotedStyles = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 
 // scalar types a scalar by its style, its explicit tag, or its text.
-func (r *yamlReader) scalar(y *yaml.Node, flow bool) (any, error) {
+func (r *yamlReader) scalar(y *yaml.Node, flow, isKey bool) (any, error) {
 	if y.Style&yaml.TaggedStyle != 0 {
 		return r.tagged(y)
 	}
@@ -249,40 +320,46 @@ func (r *yamlReader) scalar(y *yaml.Node, flow bool) (any, error) {
 		e := r.refuse(y, classParser, "expected the node content, but found '%c'", y.Value[0])
 		return nil, e.hint("in {} and [], write '%s' with quotes", y.Value)
 	}
-	if y.Value == "<<" {
-		return nil, r.refuse(y, classConstructor, "'<<' is no value").hint("write it with quotes")
+	if y.Value == "<<" || y.Value == "=" && !isKey {
+		return nil, r.refuse(y, classConstructor, "'%s' is no value", y.Value).hint("write it with quotes")
 	}
-	return plainScalar(y.Value), nil
+	v := plainScalar(y.Value)
+	if s, ok := v.(string); ok && isYAMLInt(s) {
+		base := 16
+		if strings.Contains(s, "b") {
+			base = 2
+		}
+		e := r.refuse(y, classValue, "invalid literal for int() with base %d: ''", base)
+		return nil, e.hint("for the text '%s' use quotes", s)
+	}
+	return v, nil
 }
 
+// tagged reads a scalar by its tag, with the errors of Python's conversions.
 func (r *yamlReader) tagged(y *yaml.Node) (any, error) {
-	mismatch := func() error {
-		return r.refuse(y, classConstructor, "the value '%s' does not fit its tag %s", y.Value, y.Tag)
-	}
+	text := strings.ToLower(y.Value)
 	switch y.Tag {
 	case "!!str", "!":
 		return y.Value, nil
 	case "!!null":
 		return nil, nil
 	case "!!bool":
-		if b, ok := yamlBool[y.Value]; ok {
+		if b, ok := yamlBool[text]; ok {
 			return b, nil
 		}
-		return nil, mismatch()
+		return nil, r.refuse(y, classPythonKey, "%s", pyRepr(text)).hint("the tag %s takes true and false", y.Tag)
 	case "!!int":
-		if isYAMLInt(y.Value) {
-			if i, ok := parseYAMLInt(y.Value); ok {
-				return i, nil
-			}
+		if i, ok := parseYAMLInt(y.Value); ok && len(y.Value) <= longestNumber {
+			return i, nil
 		}
-		return nil, mismatch()
+		return nil, r.refuse(y, classValue, "invalid literal for int() with base 10: %s", pyRepr(y.Value)).hint("it does not fit its tag %s", y.Tag)
 	case "!!float":
 		if len(y.Value) <= longestNumber {
 			if f, ok := parseYAMLFloat(y.Value); ok {
 				return f, nil
 			}
 		}
-		return nil, mismatch()
+		return nil, r.refuse(y, classValue, "could not convert string to float: %s", pyRepr(text)).hint("it does not fit its tag %s", y.Tag)
 	}
 	return nil, r.refuse(y, classConstructor, "could not determine a constructor for the tag '%s'", y.Tag)
 }

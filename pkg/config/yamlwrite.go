@@ -49,8 +49,9 @@ const (
 const (
 	yamlIndent = 2
 	yamlWidth  = 80
-	// longestSimpleKey is the length from which PyYAML marks a key with "? ".
-	longestSimpleKey = 128
+	// longestSimpleKey is the length from which PyYAML marks a key with "? ": 128
+	// with the tag !!str that it does not write.
+	longestSimpleKey = 123
 )
 
 type yamlWriter struct {
@@ -343,7 +344,7 @@ func (w *yamlWriter) singleQuoted(s []rune, indent int, split bool) {
 
 var yamlEscapes = map[rune]string{
 	0: "0", 7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 27: "e",
-	'"': `"`, '\\': `\`, 0x85: "N", 0xa0: "_", 0x2028: "L", 0x2029: "P",
+	'"': `"`, '\\': `\`, 0x85: "N", 0x2028: "L", 0x2029: "P",
 }
 
 // doubleQuoted escapes what is not printable; a line that is too long is broken by
@@ -377,7 +378,7 @@ func (w *yamlWriter) doubleQuoted(s []rune, indent int, split bool) {
 }
 
 func plainInDouble(r rune) bool {
-	return r != '"' && r != '\\' && r != 0xfeff && r != 0x85 && r != 0xa0 && !isBreak(r) &&
+	return r != '"' && r != '\\' && r != 0xfeff && !isBreak(r) &&
 		(r >= 0x20 && r <= 0x7e || r >= 0xa0 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd && r != utf8.RuneError)
 }
 
