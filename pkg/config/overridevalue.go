@@ -168,7 +168,12 @@ func (o *override) sweepValues(options func() []string) ([]string, error) {
 		}
 		return texts, nil
 	case *rangeSweep:
-		return s.values()
+		numbers, err := s.values()
+		texts := make([]string, len(numbers))
+		for i, n := range numbers {
+			texts[i] = pyText(n)
+		}
+		return texts, err
 	case *globSweep:
 		return s.filter(options()), nil
 	}
@@ -178,7 +183,7 @@ func (o *override) sweepValues(options func() []string) ([]string, error) {
 
 // values counts in integers if all three are, else in exact decimals of the binary
 // values, rounded to a float each, as Hydra does.
-func (r *rangeSweep) values() ([]string, error) {
+func (r *rangeSweep) values() ([]any, error) {
 	start, stop, step := toRat(r.start), toRat(r.stop), toRat(r.step)
 	integers := isInteger(r.start) && isInteger(r.stop) && isInteger(r.step)
 	if integers && step.Sign() == 0 {
@@ -188,16 +193,16 @@ func (r *rangeSweep) values() ([]string, error) {
 		return nil, newError(classHydra, "Invalid range values (start:%s, stop:%s, step:%s)",
 			pyText(r.start), pyText(r.stop), pyText(r.step))
 	}
-	var texts []string
+	var numbers []any
 	for v := start; v.Cmp(stop)*step.Sign() < 0; {
-		if len(texts) >= maxSweepValues {
+		if len(numbers) >= maxSweepValues {
 			return nil, newError(classHydra, "a range has more than %d values", maxSweepValues)
 		}
 		if integers {
-			texts = append(texts, v.Num().String())
+			numbers = append(numbers, smallInt(v.Num()))
 		} else {
 			f, _ := v.Float64()
-			texts = append(texts, pyFloat(f))
+			numbers = append(numbers, f)
 		}
 		v = new(big.Rat).Add(v, step)
 		if !integers {
@@ -205,7 +210,7 @@ func (r *rangeSweep) values() ([]string, error) {
 			v = roundDecimal(v)
 		}
 	}
-	return texts, nil
+	return numbers, nil
 }
 
 // roundDecimal rounds to 28 significant digits, half to even.

@@ -40,18 +40,62 @@ func Sweep(o Options) ([]Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := newRepository(o.Sources, &environment{})
-	lists, err := jobOverrides(overrides, repo)
+	lists, err := jobOverrides(overrides, newRepository(o.Sources, &environment{}))
 	if err != nil {
 		return nil, err
 	}
-	var own []string
-	for _, w := range o.Overrides {
-		if !slices.Contains(master.Overrides, w) {
-			own = append(own, w)
+	jobs := make([]Job, len(lists))
+	for i, words := range lists {
+		c, err := ComposeJob(o, i, words)
+		if err != nil {
+			return nil, err
+		}
+		jobs[i] = Job{Overrides: words, Config: c}
+	}
+	return jobs, nil
+}
+
+// ComposeJob composes the job of a sweep that has the number and the overrides
+// given. Of the options' own overrides those for Hydra count, which every job
+// shares; the clock of the options is that of the sweep.
+func ComposeJob(o Options, number int, overrides []string) (*Config, error) {
+	shared, err := hydraOverrides(o.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	o.Sweeping = false
+	o.Overrides = slices.Concat(shared, overrides)
+	o.job = &sweepJob{number: number}
+	return Compose(o)
+}
+
+// hydraOverrides keeps the overrides that are for Hydra itself.
+func hydraOverrides(words []string) ([]string, error) {
+	list, err := parseOverrides(words)
+	if err != nil {
+		return nil, err
+	}
+	var kept []string
+	for _, o := range list {
+		if o.isHydra() {
+			kept = append(kept, o.input)
 		}
 	}
-	return composeJobs(o, own, lists)
+	return kept, nil
+}
+
+// SweepDir is the directory of the sweep that the config was composed for, made
+// absolute.
+func (c *Config) SweepDir() (string, error) {
+	dir, err := hydraText(c.Hydra, "sweep.dir")
+	if err != nil {
+		return "", err
+	}
+	cwd, err := hydraText(c.Hydra, "runtime.cwd")
+	if err != nil {
+		return "", err
+	}
+	return absolute(dir, cwd), nil
 }
 
 const basicSweeper = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -138,21 +182,6 @@ func (o *override) shuffled() bool {
 	return false
 }
 
-func composeJobs(o Options, own []string, lists [][]string) ([]Job, error) {
-	o.Sweeping = false
-	jobs := make([]Job, len(lists))
-	for i, words := range lists {
-		o.Overrides = slices.Concat(own, words)
-		o.job = &sweepJob{number: i}
-		c, err := Compose(o)
-		if err != nil {
-			return nil, err
-		}
-		jobs[i] = Job{Overrides: words, Config: c}
-	}
-	return jobs, nil
-}
-
 // outputDir resolves the directory of a run, or of a job of a sweep.
 func (o *Options) outputDir(hydra *Node) (string, error) {
 	paths := []string{"run.dir"}
@@ -161,17 +190,30 @@ func (o *Options) outputDir(hydra *Node) (string, error) {
 	}
 	dir := ""
 	for _, p := range paths {
-		n, err := hydra.Select(p)
+		part, err := hydraText(hydra, p)
 		if err != nil {
 			return "", err
 		}
-		if n == nil {
-			return "", newError(classKey, "hydra.%s is absent", p).at(hydra)
-		}
-		dir = filepath.Join(dir, pyNode(n))
+		dir = filepath.Join(dir, part)
 	}
+	return absolute(dir, o.WorkDir), nil
+}
+
+// hydraText reads a value of the hydra node as text.
+func hydraText(hydra *Node, path string) (string, error) {
+	n, err := hydra.Select(path)
+	if err != nil {
+		return "", err
+	}
+	if n == nil {
+		return "", newError(classKey, "hydra.%s is absent", path).at(hydra)
+	}
+	return pyNode(n), nil
+}
+
+func absolute(dir, workDir string) string {
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(o.WorkDir, dir)
+		dir = filepath.Join(workDir, dir)
 	}
-	return filepath.Clean(dir), nil
+	return filepath.Clean(dir)
 }
