@@ -1,0 +1,203 @@
+package sweep
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+)
+
+// searchSettings are the keys of hydra.sweeper when it searches. The spaces are
+// read by config.NewSearch.
+type searchSettings struct {
+	Sampler           *config.Node `yaml:"sampler,required"`
+	Direction         direction    `yaml:"direction"`
+	Storage           *string      `yaml:"storage"`
+	StudyName         *string      `yaml:"study_name"`
+	Trials            int          `yaml:"n_trials"`
+	Batch             int          `yaml:"n_jobs"`
+	MaxFailureRate    *float64     `yaml:"max_failure_rate"`
+	SearchSpace       *config.Node `yaml:"search_space"`
+	Params            *config.Node `yaml:"params"`
+	CustomSearchSpace *config.Node `yaml:"custom_search_space"`
+}
+
+// direction is minimize or maximize, alone or as the only one of a list.
+type direction struct{ maximize bool }
+
+// UnmarshalNode implements config.NodeDecoder.
+func (d *direction) UnmarshalNode(n *config.Node) error {
+	if items := n.Items(); len(items) > 1 {
+		return refuse(n, "several directions are not supported: give one, minimize or maximize")
+	} else if len(items) == 1 {
+		n = items[0]
+	}
+	switch n.Value() {
+	case "minimize", "maximize":
+		d.maximize = n.Value() == "maximize"
+		return nil
+	}
+	return refuse(n, "the direction must be minimize or maximize")
+}
+
+// refuse is a config.Error at a node.
+func refuse(n *config.Node, format string, args ...any) error {
+	return &config.Error{Class: "ValueError", Message: fmt.Sprintf(format, args...), Key: n.Path(), Origin: n.Origin()}
+}
+
+// readSearchSettings decodes and checks hydra.sweeper.
+func readSearchSettings(hydra *config.Node) (searchSettings, error) {
+	s := searchSettings{Trials: 20, Batch: 2}
+	n, err := hydra.Select("sweeper")
+	if err != nil {
+		return s, err
+	}
+	if err := n.Decode(&s); err != nil {
+		return s, err
+	}
+	at := func(key string) *config.Node {
+		if found, ok := n.Get(key); ok {
+			return found
+		}
+		return n
+	}
+	const most = 100_000
+	switch {
+	case s.Trials < 1 || s.Trials > most:
+		return s, refuse(at("n_trials"), "hydra.sweeper.n_trials must be from 1 to %d", most)
+	case s.Batch < 1:
+		return s, refuse(at("n_jobs"), "hydra.sweeper.n_jobs must be 1 or more")
+	case s.MaxFailureRate != nil && !(*s.MaxFailureRate >= 0 && *s.MaxFailureRate <= 1):
+		return s, refuse(at("max_failure_rate"), "hydra.sweeper.max_failure_rate must be from 0 to 1")
+	}
+	return s, nil
+}
+
+// samplers are the names that hydra.sweeper.sampler may have. The functions take
+// the seed of configs that give none.
+func samplers() *config.Registry[uint64, Sampler] {
+	r := &config.Registry[uint64, Sampler]{What: "sampler"}
+	r.Register("optuna.samplers.RandomSampler", newRandomSampler)
+	r.Register("optuna.samplers.TPESampler", newTPESampler)
+	return r
+}
+
+func newRandomSampler(n *config.Node, seed uint64) (Sampler, error) {
+	c := struct {
+		Seed *uint32 `yaml:"seed"`
+	}{}
+	err := n.Decode(&c)
+	return RandomSampler{seedOr(c.Seed, seed)}, err
+}
+
+func newTPESampler(n *config.Node, seed uint64) (Sampler, error) {
+	s := DefaultTPE(0)
+	c := struct {
+		Seed           *uint32      `yaml:"seed"`
+		ConsiderPrior  bool         `yaml:"consider_prior"`
+		PriorWeight    float64      `yaml:"prior_weight"`
+		MagicClip      bool         `yaml:"consider_magic_clip"`
+		Endpoints      bool         `yaml:"consider_endpoints"`
+		StartupTrials  int          `yaml:"n_startup_trials"`
+		Candidates     int          `yaml:"n_ei_candidates"`
+		Multivariate   bool         `yaml:"multivariate"`
+		ConstantLiar   bool         `yaml:"constant_liar"`
+		Group          bool         `yaml:"group"`
+		Gamma          *config.Node `yaml:"gamma"`
+		Weights        *config.Node `yaml:"weights"`
+		Constraints    *config.Node `yaml:"constraints_func"`
+		Distance       *config.Node `yaml:"categorical_distance_func"`
+		WarnIndepedent bool         `yaml:"warn_independent_sampling"` // of no effect
+	}{
+		ConsiderPrior: true, PriorWeight: s.PriorWeight, MagicClip: s.MagicClip,
+		StartupTrials: s.StartupTrials, Candidates: s.Candidates,
+	}
+	if err := n.Decode(&c); err != nil {
+		return nil, err
+	}
+	for _, function := range []*config.Node{c.Gamma, c.Weights, c.Constraints, c.Distance} {
+		if function != nil && function.Kind() != config.Null {
+			return nil, refuse(function, "%s names a Python function: leave it out", function.Path())
+		}
+	}
+	switch {
+	case !c.ConsiderPrior:
+		return nil, refuse(n, "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
+	case c.Group:
+		return nil, refuse(n, "group=true is not supported: every trial has all parameters")
+	case !(c.PriorWeight >= 0):
+		return nil, refuse(n, "prior_weight must be 0 or more")
+	case c.StartupTrials < 0:
+		return nil, refuse(n, "n_startup_trials must be 0 or more")
+	case c.Candidates < 1 || c.Candidates > 100_000:
+		return nil, refuse(n, "n_ei_candidates must be from 1 to 100000")
+	}
+	return TPESampler{
+		Seed: seedOr(c.Seed, seed), StartupTrials: c.StartupTrials, Candidates: c.Candidates,
+		PriorWeight: c.PriorWeight, MagicClip: c.MagicClip, Endpoints: c.Endpoints,
+		Multivariate: c.Multivariate, ConstantLiar: c.ConstantLiar,
+	}, nil
+}
+
+func seedOr(given *uint32, otherwise uint64) uint64 {
+	if given != nil {
+		return uint64(*given)
+	}
+	return otherwise
+}
+
+// randomSeed is for samplers with seed: null; the record keeps it.
+func randomSeed() uint64 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return uint64(binary.LittleEndian.Uint32(b[:]))
+}
+
+// launchers read how many jobs run at a time.
+func launchers() *config.Registry[struct{}, int] {
+	r := &config.Registry[struct{}, int]{What: "launcher"}
+	r.Register("hydra._internal.core_plugins.basic_launcher.BasicLauncher", func(n *config.Node, _ struct{}) (int, error) {
+		return 1, n.Decode(&struct{}{})
+	})
+	r.Register("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", readJoblib)
+	return r
+}
+
+// readJoblib reads the number of jobs at a time; -1 stands for one on every core,
+// -2 for one less. The other keys steer Python's pool of processes.
+func readJoblib(n *config.Node, _ struct{}) (int, error) {
+	c := struct {
+		Jobs        int          `yaml:"n_jobs"`
+		Backend     *config.Node `yaml:"backend"`
+		Prefer      *config.Node `yaml:"prefer"`
+		Require     *config.Node `yaml:"require"`
+		Verbose     *config.Node `yaml:"verbose"`
+		Timeout     *config.Node `yaml:"timeout"`
+		PreDispatch *config.Node `yaml:"pre_dispatch"`
+		BatchSize   *config.Node `yaml:"batch_size"`
+		TempFolder  *config.Node `yaml:"temp_folder"`
+		MaxNBytes   *config.Node `yaml:"max_nbytes"`
+		MmapMode    *config.Node `yaml:"mmap_mode"`
+	}{Jobs: -1}
+	if err := n.Decode(&c); err != nil {
+		return 0, err
+	}
+	switch {
+	case c.Jobs == 0:
+		return 0, refuse(n, "hydra.launcher.n_jobs must not be 0")
+	case c.Jobs < 0:
+		return max(runtime.GOMAXPROCS(0)+1+c.Jobs, 1), nil
+	}
+	return c.Jobs, nil
+}
+
+// readLauncher gives the number of jobs that run at a time.
+func readLauncher(hydra *config.Node) (int, error) {
+	n, err := hydra.Select("launcher")
+	if err != nil {
+		return 0, err
+	}
+	return launchers().Build(n, struct{}{})
+}

@@ -1,0 +1,268 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+)
+
+// Job is what a Runner is to run.
+type Job struct {
+	Number    int
+	Overrides []string
+	// Dir is the directory of its run.
+	Dir string
+	// Continue says that an earlier try was broken off.
+	Continue bool
+	// Parallel is how many jobs may run at the same time, this one included.
+	Parallel int
+}
+
+// Runner runs a job to its end. When the context is cancelled it lets the job save
+// what it has, and returns an error for which errors.Is(err, context.Cause(ctx)).
+type Runner func(ctx context.Context, job Job) (Outcome, error)
+
+// Options are what a sweep depends on.
+type Options struct {
+	// Config composes the sweep and its jobs. Its Now is the clock of a new sweep.
+	Config config.Options
+	// Command names the command that the jobs run.
+	Command string
+	// Version is that of the program.
+	Version string
+	// Place checks the config of a job and says where its run leaves its files.
+	Place func(*config.Config) (dir string, err error)
+	// Runner runs a job.
+	Runner Runner
+	Log    *slog.Logger
+}
+
+// Sweep is a sweep that can be run.
+type Sweep struct {
+	Options
+	// Dir is the directory of the sweep.
+	Dir string
+	// Record says how its jobs stand.
+	Record *Record
+
+	master   *config.Config
+	plan     plan
+	parallel int
+	release  func()
+}
+
+// New composes a sweep and takes up the record in its directory, if there is one.
+// Nothing is run or written, except that the directory is made.
+func New(o Options) (*Sweep, error) {
+	s := &Sweep{Options: o}
+	dir, err := s.compose()
+	if err != nil {
+		return nil, err
+	}
+	if s.Record, err = readRecord(dir); err != nil {
+		return nil, err
+	}
+	known := s.Record != nil
+	if known {
+		// The jobs still to come are composed at the time of the earlier ones.
+		s.Config.Now = s.Record.Clock
+		if dir, err = s.compose(); err != nil {
+			return nil, err
+		}
+	} else {
+		s.Record = &Record{
+			Version: o.Version, Command: o.Command, Config: o.Config.ConfigName, Clock: o.Config.Now,
+			Overrides: s.master.Overrides, Seed: randomSeed(),
+		}
+	}
+	s.Dir = dir
+	if s.parallel, err = readLauncher(s.master.Hydra); err != nil {
+		return nil, err
+	}
+	if err := s.makePlan(known); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	if s.release, err = lock(dir); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close lets other processes run the sweep.
+func (s *Sweep) Close() { s.release() }
+
+// compose composes the sweep itself and gives its directory.
+func (s *Sweep) compose() (dir string, err error) {
+	o := s.Config
+	o.Sweeping = true
+	if s.master, err = config.Compose(o); err != nil {
+		return "", err
+	}
+	return s.master.SweepDir()
+}
+
+// makePlan reads which jobs there are to be, and refuses a record of others.
+func (s *Sweep) makePlan(known bool) error {
+	if known && !s.sameCommand() {
+		return s.another("it ran " + s.describe(s.Record.Command, s.Record.Config, s.Record.Overrides))
+	}
+	if !s.master.Searches() {
+		l, err := newList(s.Config)
+		if err != nil {
+			return err
+		}
+		s.plan = l
+		if known && !l.sameJobs(s.Record.Jobs) {
+			return s.another("its jobs are others")
+		}
+		return nil
+	}
+	search, err := newSearch(s.Config, s.Record.Seed)
+	if err != nil {
+		return err
+	}
+	s.plan = search
+	if search.settings.Storage != nil && !known {
+		s.Log.Warn("hydra.sweeper.storage is not used: the study is kept in " + RecordFile)
+	}
+	if !known {
+		s.Record.Search = search.describe()
+		return nil
+	}
+	if !slices.Equal(s.Record.Search, search.describe()) {
+		return s.another("its space, sampler or direction is another")
+	}
+	return search.check(s.Record.Jobs)
+}
+
+func (s *Sweep) sameCommand() bool {
+	r := s.Record
+	return r.Command == s.Command && r.Config == s.Config.ConfigName && slices.Equal(r.Overrides, s.master.Overrides)
+}
+
+func (s *Sweep) describe(command, name string, overrides []string) string {
+	return fmt.Sprintf("%s of %s with %q", command, name, overrides)
+}
+
+// another is the error for a directory that has another sweep.
+func (s *Sweep) another(why string) error {
+	return &config.Error{
+		Class: "ValueError", Key: "hydra.sweep.dir",
+		Message: fmt.Sprintf("%s holds another sweep: %s", s.Dir, why),
+		Hint:    "give another hydra.sweep.dir, or the command that the sweep was started with",
+	}
+}
+
+// Searches says whether a sampler draws the jobs. Their outcomes are then what it is
+// to make small, or large.
+func (s *Sweep) Searches() bool {
+	_, ok := s.plan.(*search)
+	return ok
+}
+
+// Maximizes says whether the sweep is a search for the largest value.
+func (s *Sweep) Maximizes() bool {
+	search, ok := s.plan.(*search)
+	return ok && search.settings.Direction.maximize
+}
+
+// Run runs the jobs that are not done. It ends early when the context is cancelled,
+// with its cause, and when more trials failed than the config allows. Jobs that
+// failed are an error at the end.
+func (s *Sweep) Run(ctx context.Context) error {
+	if err := s.writeMultirun(); err != nil {
+		return err
+	}
+	if n := s.Record.Count(Done); n > 0 {
+		s.Log.Info("the sweep goes on", "dir", s.Dir, "done", n)
+	}
+	err := s.runBatches(ctx)
+	if writeErr := s.writeResults(); err == nil {
+		err = writeErr
+	}
+	if err != nil {
+		return err
+	}
+	if n := s.Record.Count(Failed); n > 0 {
+		return fmt.Errorf("%d of %d jobs failed: the same command with hydra.sweep.dir=%s repeats them", n, len(s.Record.Jobs), s.Dir)
+	}
+	return nil
+}
+
+func (s *Sweep) runBatches(ctx context.Context) error {
+	jobs := s.Record.Jobs // what an earlier run left, then batch after batch
+	for {
+		open := slices.DeleteFunc(slices.Clone(jobs), func(j *JobState) bool { return j.Status == Done })
+		if err := s.launch(ctx, open); err != nil {
+			return err
+		}
+		if n := count(open, Failed); n > s.plan.tolerates(len(open)) {
+			return fmt.Errorf("%d of %d jobs failed, more than hydra.sweeper.max_failure_rate allows", n, len(open))
+		}
+		next := s.plan.next(s.Record.Jobs)
+		if len(next) == 0 {
+			return nil
+		}
+		if err := s.add(next); err != nil {
+			return err
+		}
+		jobs = s.Record.Jobs[len(s.Record.Jobs)-len(next):]
+	}
+}
+
+func count(jobs []*JobState, status Status) int {
+	return (&Record{Jobs: jobs}).Count(status)
+}
+
+// add composes jobs, so that none starts where one is refused, and records them.
+func (s *Sweep) add(batch []proposal) error {
+	taken := map[string]int{}
+	for _, job := range s.Record.Jobs {
+		taken[job.Dir] = job.Number
+	}
+	var added []*JobState
+	for i, p := range batch {
+		number := len(s.Record.Jobs) + i
+		composed, err := config.ComposeJob(s.Config, number, p.overrides)
+		if err != nil {
+			return err
+		}
+		dir, err := s.Place(composed)
+		if err != nil {
+			return err
+		}
+		if dir, err = filepath.Abs(dir); err != nil {
+			return err
+		}
+		if other, ok := taken[dir]; ok {
+			return &config.Error{
+				Class: "ValueError", Message: fmt.Sprintf("jobs %d and %d have the same directory, %s", other, number, dir),
+				Hint: "let paths.output_dir be ${hydra:runtime.output_dir}, and hydra.sweep.subdir differ by ${hydra.job.num}",
+			}
+		}
+		taken[dir] = number
+		added = append(added, &JobState{Number: number, Overrides: p.overrides, Dir: dir, Status: Waiting, Values: p.values})
+	}
+	s.Record.Jobs = append(s.Record.Jobs, added...)
+	return s.Record.write(s.Dir)
+}
+
+// elapsed is a duration in seconds, to the millisecond.
+func elapsed(since time.Time) float64 {
+	return time.Since(since).Round(time.Millisecond).Seconds()
+}
+
+// isInterruption says whether a job ended because the sweep was interrupted.
+func isInterruption(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+}
