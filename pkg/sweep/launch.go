@@ -66,7 +66,7 @@ func (l *launch) take(ctx context.Context) (*JobState, Job) {
 	state := l.queue[0]
 	l.queue = l.queue[1:]
 	job := Job{
-		Number: state.Number, Overrides: state.Overrides, Dir: state.Dir, Parallel: l.parallel,
+		Number: state.Number, Overrides: state.Overrides, Dir: l.absolute(state.Dir), Parallel: l.parallel,
 		Continue: state.Status == Running || state.Status == Interrupted,
 	}
 	state.Status, state.Error, state.Outcome = Running, "", nil

@@ -33,7 +33,7 @@ const (
 type JobState struct {
 	Number    int      `json:"number"`
 	Overrides []string `json:"overrides"`
-	// Dir is the directory of its run.
+	// Dir is the directory of its run, relative to the sweep's if it lies in it.
 	Dir    string `json:"directory"`
 	Status Status `json:"status"`
 	// Outcome is there once the job is done.

@@ -76,7 +76,7 @@ func (p problem) medianBest(make func(seed uint64) Sampler, trials, seeds int) (
 // TestTPEBeatsRandom also prints what testdata/optuna.py prints of Optuna
 // (go test -v).
 func TestTPEBeatsRandom(t *testing.T) {
-	const seeds = 20
+	const seeds = 12
 	// The share of random search's median that the median of 60 trials must come
 	// below; over 40 seeds it is 0.31, 0.56 and 0.16.
 	limits := map[string]float64{"sphere": 0.5, "branin": 0.8, "model": 0.4}

@@ -37,7 +37,8 @@ type Options struct {
 	Command string
 	// Version is that of the program.
 	Version string
-	// Place checks the config of a job and says where its run leaves its files.
+	// Place checks the config of a job and says where its run leaves its files, an
+	// absolute path.
 	Place func(*config.Config) (dir string, err error)
 	// Runner runs a job.
 	Runner Runner
@@ -241,8 +242,8 @@ func (s *Sweep) add(batch []proposal) error {
 		if err != nil {
 			return err
 		}
-		if dir, err = filepath.Abs(dir); err != nil {
-			return err
+		if inside, err := filepath.Rel(s.Dir, dir); err == nil && filepath.IsLocal(inside) {
+			dir = inside
 		}
 		if other, ok := taken[dir]; ok {
 			return &config.Error{
@@ -255,6 +256,14 @@ func (s *Sweep) add(batch []proposal) error {
 	}
 	s.Record.Jobs = append(s.Record.Jobs, added...)
 	return s.Record.write(s.Dir)
+}
+
+// absolute is the path of a directory in the record.
+func (s *Sweep) absolute(dir string) string {
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(s.Dir, dir)
 }
 
 // elapsed is a duration in seconds, to the millisecond.
