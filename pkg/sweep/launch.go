@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 )
@@ -42,7 +43,7 @@ func (l *launch) work(ctx context.Context) {
 		}
 		start := time.Now()
 		outcome, err := l.attempt(ctx, job)
-		l.finish(ctx, state, outcome, err, elapsed(start))
+		l.finish(state, outcome, err, elapsed(start))
 	}
 }
 
@@ -66,15 +67,16 @@ func (l *launch) take(ctx context.Context) (*JobState, Job) {
 	state := l.queue[0]
 	l.queue = l.queue[1:]
 	job := Job{
-		Number: state.Number, Overrides: state.Overrides, Dir: l.absolute(state.Dir), Parallel: l.parallel,
+		Number: state.Number, Overrides: state.Overrides, Dir: l.absolute(state.Dir), Name: l.master.JobName, Parallel: l.parallel,
 		Continue: state.Status == Running || state.Status == Interrupted,
 	}
 	state.Status, state.Error, state.Outcome = Running, "", nil
 	l.save()
+	l.Log.Info(fmt.Sprintf("job %d starts", job.Number), "dir", job.Dir, "overrides", strings.Join(job.Overrides, " "))
 	return state, job
 }
 
-func (l *launch) finish(ctx context.Context, state *JobState, outcome Outcome, err error, seconds float64) {
+func (l *launch) finish(state *JobState, outcome Outcome, err error, seconds float64) {
 	if err == nil && outcome.Metric == "" && l.Searches() {
 		err = errors.New("it gave no value to judge it by")
 	}
@@ -93,13 +95,23 @@ func (l *launch) finish(ctx context.Context, state *JobState, outcome Outcome, e
 		if outcome.Metric != "" {
 			state.Outcome = &outcome
 		}
-	case isInterruption(ctx, err):
+		l.Log.Info(fmt.Sprintf("job %d is done", state.Number), l.facts(outcome)...)
+	case errors.Is(err, ErrInterrupted):
 		state.Status = Interrupted
 	default:
 		state.Status, state.Error = Failed, err.Error()
 		l.Log.Error(fmt.Sprintf("job %d failed: %v", state.Number, err))
 	}
 	l.save()
+}
+
+// facts are what the log says of a job that is done.
+func (l *launch) facts(o Outcome) []any {
+	facts := []any{"done", fmt.Sprintf("%d of %d", l.Record.Count(Done), len(l.Record.Jobs))}
+	if o.Metric != "" {
+		facts = append(facts, o.Metric, o.Value)
+	}
+	return facts
 }
 
 func (l *launch) save() {

@@ -21,12 +21,18 @@ type Job struct {
 	Dir string
 	// Continue says that an earlier try was broken off.
 	Continue bool
+	// Name is hydra.job.name.
+	Name string
 	// Parallel is how many jobs may run at the same time, this one included.
 	Parallel int
 }
 
+// ErrInterrupted is what a Runner returns of a job that was told to stop and can go
+// on from what it saved.
+var ErrInterrupted = errors.New("interrupted")
+
 // Runner runs a job to its end. When the context is cancelled it lets the job save
-// what it has, and returns an error for which errors.Is(err, context.Cause(ctx)).
+// what it has, and returns ErrInterrupted.
 type Runner func(ctx context.Context, job Job) (Outcome, error)
 
 // Options are what a sweep depends on.
@@ -194,7 +200,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n := s.Record.Count(Failed); n > 0 {
+	if n := len(s.Record.Jobs) - s.Record.Count(Done); n > 0 {
 		return fmt.Errorf("%d of %d jobs failed: the same command with hydra.sweep.dir=%s repeats them", n, len(s.Record.Jobs), s.Dir)
 	}
 	return nil
@@ -269,9 +275,4 @@ func (s *Sweep) absolute(dir string) string {
 // elapsed is a duration in seconds, to the millisecond.
 func elapsed(since time.Time) float64 {
 	return time.Since(since).Round(time.Millisecond).Seconds()
-}
-
-// isInterruption says whether a job ended because the sweep was interrupted.
-func isInterruption(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }

@@ -193,7 +193,7 @@ func TestInterruption(t *testing.T) {
 	f.outcome = func(job Job, c *config.Config) (Outcome, error) {
 		if job.Number == 1 {
 			cancel(cause)
-			return Outcome{}, fmt.Errorf("job: %w", cause)
+			return Outcome{}, fmt.Errorf("job: %w", ErrInterrupted)
 		}
 		return parabola(job, c)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
@@ -171,28 +172,31 @@ func (f *fitter) validate(hard context.Context) ([]metric, error) {
 	if (f.epoch+1)%f.trainer.CheckValEveryNEpoch != 0 {
 		return nil, nil
 	}
-	limit := f.trainer.LimitValBatches.of(f.val.Batches())
-	sums := newAverages()
-	err := heldOut(hard, f.val, limit, func(b *data.Batch) error {
-		v, err := evaluateBatch(hard, f.Model, b)
-		if err != nil {
-			return err
-		}
-		for _, m := range []metric{
-			{"val_loss", v.Loss},
-			{"val_regularization_loss_core", v.RegularizationCore},
-			{"val_regularization_loss_readout", v.RegularizationReadout},
-			{"val_total_loss", v.TotalLoss},
-			{evaluationMetric, v.Evaluation},
-		} {
-			sums.add(m.name, m.value, b.Clips)
-		}
-		return nil
-	})
+	metrics, err := f.validateModel(hard, f.Model)
 	if err != nil {
 		return nil, fmt.Errorf("validation after epoch %d: %w", f.epoch, err)
 	}
-	return sums.values(), nil
+	return metrics, nil
+}
+
+// The metrics of a validation, in their order.
+var validationMetrics = []string{
+	"val_loss", "val_regularization_loss_core", "val_regularization_loss_readout", "val_total_loss", evaluationMetric,
+}
+
+func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]metric, error) {
+	sums := newAverages()
+	err := heldOut(hard, f.val, f.trainer.LimitValBatches.of(f.val.Batches()), func(b *data.Batch) error {
+		v, err := evaluateBatch(hard, m, b)
+		if err != nil {
+			return err
+		}
+		for i, value := range []float64{v.Loss, v.RegularizationCore, v.RegularizationReadout, v.TotalLoss, v.Evaluation} {
+			sums.add(validationMetrics[i], value, b.Clips)
+		}
+		return nil
+	})
+	return sums.values(), err
 }
 
 // heldOut goes over at most limit batches of a loader, from its start.

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -31,6 +32,7 @@ type Plan struct {
 	callbacks   callbacks
 	csvDir      string // empty: no CSV log
 	onlyReadout bool
+	objective   string          // the metric that a search judges the training by; empty: none
 	precision   torch.Precision // on a GPU
 }
 
@@ -40,6 +42,7 @@ type rootConfig struct {
 	seed        *int64
 	outputDir   string
 	loadModel   *string
+	objective   *string
 	onlyReadout bool
 }
 
@@ -55,6 +58,12 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 		n, _ := cfg.Root.At("paths.load_model_path")
 		return nil, config.Errorf(n, "starting from a trained model is not supported yet: leave paths.load_model_path null "+
 			"(trainer.ckpt_path=FILE continues a training)")
+	}
+	if root.objective != nil {
+		if p.objective = *root.objective; !slices.Contains(validationMetrics, p.objective) {
+			n, _ := cfg.Root.At("objective_target")
+			return nil, config.Errorf(n, "objective_target %q is no metric of the validation: %s", p.objective, strings.Join(validationMetrics, ", "))
+		}
 	}
 	if root.seed != nil {
 		p.Seed = uint64(*root.seed)
@@ -82,6 +91,7 @@ func readRoot(root *config.Node) (r rootConfig, err error) {
 		{"paths.output_dir", &r.outputDir, true},
 		{"paths.load_model_path", &r.loadModel, false},
 		{"only_train_readout", &r.onlyReadout, false},
+		{"objective_target", &r.objective, false},
 	} {
 		n, ok := root.At(field.path)
 		if !ok {

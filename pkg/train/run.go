@@ -27,25 +27,6 @@ type Environment struct {
 	Version string
 }
 
-// Result is what a finished training leaves.
-type Result struct {
-	// Best is the checkpoint of the best epoch, Final the one with the test
-	// results beside it; empty where checkpoints are off.
-	Best, Final string
-	// Epochs is how many were trained in all.
-	Epochs int
-	// StopReason says why training ended early; empty where it did not.
-	StopReason string
-	// Tests are the mean evaluation losses by the name of the data.
-	Tests []TestScore
-}
-
-// TestScore is a model's mean score on a part of the data.
-type TestScore struct {
-	Name             string
-	Loss, Evaluation float64
-}
-
 // Run trains. Cancelling soft ends after the batch under way, saves and gives an
 // *Interrupted; cancelling hard ends at the next tensor operation.
 func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error) {
@@ -76,7 +57,11 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 	if err := f.fit(soft, hard); err != nil {
 		return nil, err
 	}
-	return f.finish(hard, env.Log)
+	result, err := f.finish(hard, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	return result, result.write(p.OutputDir)
 }
 
 // newFitter builds the model and what trains it.
@@ -192,15 +177,18 @@ func (f *fitter) resume(log *slog.Logger) error {
 func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) {
 	result := &Result{Epochs: f.epoch, StopReason: f.stopReason}
 	if f.callbacks.checkpoint == nil || f.callbacks.checkpoint.bestPath() == "" {
-		return result, nil
+		return result, f.addObjective(ctx, result, f.Model)
 	}
-	result.Best = f.callbacks.checkpoint.bestPath()
+	result.addBest(f.callbacks.checkpoint)
 	best, err := models.Load(result.Best, models.Options{Device: f.Model.Device()})
 	if err != nil {
 		return nil, err
 	}
 	defer best.Close()
 	if result.Tests, err = f.test(ctx, best); err != nil {
+		return nil, err
+	}
+	if err := f.addObjective(ctx, result, best); err != nil {
 		return nil, err
 	}
 	content, err := modelContent(best, f.info)
@@ -214,6 +202,20 @@ func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) 
 	}
 	log.Info("tested the best model", "checkpoint", result.Best)
 	return result, f.csv.save()
+}
+
+// addObjective validates the best model for what a search judges it by.
+func (f *fitter) addObjective(ctx context.Context, r *Result, m *models.CoreReadout) error {
+	if f.objective == "" {
+		return nil
+	}
+	metrics, err := f.validateModel(ctx, m)
+	if err != nil {
+		return fmt.Errorf("validation of the best model: %w", err)
+	}
+	value, _ := lookup(metrics, f.objective)
+	r.Objective = &Score{Metric: f.objective, Value: finite(value)}
+	return nil
 }
 
 // test evaluates a model on every part of the data, as the Python package does

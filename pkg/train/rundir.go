@@ -43,6 +43,9 @@ func (p *Plan) startRecord(env *Environment) (*runRecord, error) {
 	if err := WriteHydraFiles(p.cfg, p.OutputDir); err != nil {
 		return nil, err
 	}
+	if err := removeResult(p.OutputDir); err != nil {
+		return nil, err
+	}
 	r := &runRecord{
 		Started: time.Now().UTC().Truncate(time.Second), Version: env.Version, Libtorch: torch.Version(), Go: runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH, Device: env.Device.String(), Threads: torch.Threads(),

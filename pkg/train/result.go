@@ -1,0 +1,106 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// ResultFile is what a finished training leaves in its directory. It is not there
+// while a training runs.
+const ResultFile = "result.json"
+
+// Result is what a finished training leaves.
+type Result struct {
+	// Best is the checkpoint of the best epoch, Final the one with the test
+	// results beside it; empty where checkpoints are off.
+	Best  string `json:"best_checkpoint"`
+	Final string `json:"final_checkpoint"`
+	// Monitored is what the best epoch was chosen by; nil where nothing was.
+	Monitored *Score `json:"monitored"`
+	// Objective is what objective_target of the config names, measured on the
+	// validation clips with the best model; nil where the config names nothing.
+	Objective *Score `json:"objective"`
+	// Epochs is how many were trained in all.
+	Epochs int `json:"epochs"`
+	// StopReason says why training ended early; empty where it did not.
+	StopReason string `json:"stop_reason"`
+	// Tests are the mean evaluation losses by the name of the data.
+	Tests []TestScore `json:"tests"`
+}
+
+// Score is the value of a metric.
+type Score struct {
+	Metric string `json:"metric"`
+	// Value is nil where the metric is not a finite number.
+	Value *float64 `json:"value"`
+	// Mode is min or max, whichever is better; empty where the config does not say.
+	Mode string `json:"mode,omitempty"`
+}
+
+// TestScore is a model's mean score on a part of the data.
+type TestScore struct {
+	Name       string
+	Loss       float64
+	Evaluation float64
+}
+
+// MarshalJSON writes null for what is not finite.
+func (s TestScore) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name       string   `json:"name"`
+		Loss       *float64 `json:"loss"`
+		Evaluation *float64 `json:"evaluation"`
+	}{s.Name, finite(s.Loss), finite(s.Evaluation)})
+}
+
+// addBest takes the best epoch from the callback that kept it.
+func (r *Result) addBest(c *modelCheckpoint) {
+	r.Best = c.bestPath()
+	if c.Monitor != nil {
+		r.Monitored = &Score{Metric: *c.Monitor, Value: finite(c.best[0].Score), Mode: c.Mode}
+	}
+}
+
+func (r *Result) write(dir string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, ResultFile), append(text, '\n'))
+}
+
+// ReadResult reads the result of a training from its directory.
+func ReadResult(dir string) (*Result, error) {
+	path := filepath.Join(dir, ResultFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// removeResult takes away the result of an earlier training in the directory.
+func removeResult(dir string) error {
+	err := os.Remove(filepath.Join(dir, ResultFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// finite is a number as JSON can hold it.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
