@@ -61,7 +61,8 @@ func TestSearchSpaces(t *testing.T) {
 		},
 		{
 			"command line over params", "    params:\n      lr: interval(0, 1)\n      layers: choice([1],[2])\n      width: 4\n      kind: a,b\n",
-			[]string{"width=1,2", "lr=0.5", "layers=[3],[4]"}, []string{"layers: [3] | [4]", "kind: a | b", "width: 1 | 2", "lr=0.5"},
+			[]string{"width=1,2", "lr=0.5", "layers=[3],[4]"},
+			[]string{"layers: [3] | [4]", "kind: a | b", "width: 1 | 2", "lr=0.5"},
 		},
 		{
 			"older form",

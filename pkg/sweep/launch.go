@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,12 +68,12 @@ func (l *launch) take(ctx context.Context) (*JobState, Job) {
 	state := l.queue[0]
 	l.queue = l.queue[1:]
 	job := Job{
-		Number: state.Number, Overrides: state.Overrides, Dir: l.absolute(state.Dir), Name: l.master.JobName, Parallel: l.parallel,
+		Number: state.Number, Overrides: slices.Concat(l.shared, state.Overrides), Dir: l.absolute(state.Dir), Name: l.master.JobName, Parallel: l.parallel,
 		Continue: state.Status == Running || state.Status == Interrupted,
 	}
 	state.Status, state.Error, state.Outcome = Running, "", nil
 	l.save()
-	l.Log.Info(fmt.Sprintf("job %d starts", job.Number), "dir", job.Dir, "overrides", strings.Join(job.Overrides, " "))
+	l.Log.Info(fmt.Sprintf("job %d starts", job.Number), "dir", job.Dir, "overrides", strings.Join(state.Overrides, " "))
 	return state, job
 }
 

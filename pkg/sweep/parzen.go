@@ -40,16 +40,16 @@ func (s TPESampler) estimate(space []config.Parameter, observed [][]float64) mix
 	for k := range m.weights {
 		m.weights[k] /= sum
 	}
-	for i := range space {
+	for i, p := range space {
 		values := make([]float64, len(observed))
 		for k, v := range observed {
 			values[k] = v[i]
 		}
-		if space[i].Choices != nil {
-			m.kernels = append(m.kernels, s.categorical(len(space[i].Choices), values))
+		if p.Choices != nil {
+			m.kernels = append(m.kernels, s.categorical(len(p.Choices), values))
 			continue
 		}
-		m.kernels = append(m.kernels, s.numeric(scaleOf(&space[i]), values))
+		m.kernels = append(m.kernels, s.numeric(scaleOf(&p), values))
 	}
 	return m
 }

@@ -82,7 +82,7 @@ func readRecord(dir string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	r := &Record{}
 	if err := json.NewDecoder(io.LimitReader(file, recordLimit)).Decode(r); err != nil {
 		return nil, fmt.Errorf("%s is no record of a sweep: %w", path, err)

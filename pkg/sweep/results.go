@@ -101,9 +101,9 @@ func (s *Sweep) Best() *JobState {
 func (s *Sweep) Table() [][]string {
 	rows := [][]string{{"job", "overrides", "metric", "value", "seconds", "status", "best"}}
 	best := s.Best()
-	shared := s.shared()
+	common := s.common()
 	for _, job := range s.Record.Jobs {
-		own := slices.DeleteFunc(slices.Clone(job.Overrides), func(o string) bool { return shared[o] })
+		own := slices.DeleteFunc(slices.Clone(job.Overrides), func(o string) bool { return common[o] })
 		row := []string{strconv.Itoa(job.Number), strings.Join(own, " "), "", "", strconv.FormatFloat(job.Seconds, 'f', 1, 64), string(job.Status), ""}
 		if job.Outcome != nil {
 			row[2], row[3] = job.Outcome.Metric, strconv.FormatFloat(job.Outcome.Value, 'g', -1, 64)
@@ -116,17 +116,17 @@ func (s *Sweep) Table() [][]string {
 	return rows
 }
 
-// shared are the overrides that all of several jobs have, which tell none of them
+// common are the overrides that all of several jobs have, which tell none of them
 // from another.
-func (s *Sweep) shared() map[string]bool {
-	counts, shared := map[string]int{}, map[string]bool{}
+func (s *Sweep) common() map[string]bool {
+	counts, common := map[string]int{}, map[string]bool{}
 	for _, job := range s.Record.Jobs {
 		for _, o := range job.Overrides {
 			counts[o]++
 		}
 	}
 	for o, n := range counts {
-		shared[o] = n == len(s.Record.Jobs) && n > 1
+		common[o] = n == len(s.Record.Jobs) && n > 1
 	}
-	return shared
+	return common
 }

@@ -15,7 +15,9 @@ import (
 
 // Job is what a Runner is to run.
 type Job struct {
-	Number    int
+	Number int
+	// Overrides are those that compose the job: Hydra's own of the sweep's command
+	// line, and the job's.
 	Overrides []string
 	// Dir is the directory of its run.
 	Dir string
@@ -60,6 +62,7 @@ type Sweep struct {
 	Record *Record
 
 	master   *config.Config
+	shared   []string // the overrides for Hydra
 	plan     plan
 	parallel int
 	release  func()
@@ -113,6 +116,13 @@ func (s *Sweep) compose() (dir string, err error) {
 	o := s.Config
 	o.Sweeping = true
 	if s.master, err = config.Compose(o); err != nil {
+		return "", err
+	}
+	shared, err := s.master.Hydra.Select("overrides.hydra")
+	if err != nil {
+		return "", err
+	}
+	if err := shared.Decode(&s.shared); err != nil {
 		return "", err
 	}
 	return s.master.SweepDir()

@@ -32,6 +32,8 @@ type configFlags struct {
 
 	view config.View
 	info string
+	// sweep is used by commands that run as sweeps.
+	sweep multirunFlags
 }
 
 // add gives a command the flags, with the completion of flags and overrides.
@@ -86,6 +88,7 @@ func (c *configFlags) options(f *Factory, overrides []string) (config.Options, e
 		options.Sources = append(options.Sources, config.Source{FS: builtin, Path: "configs", Provider: "builtin"})
 	}
 	options.Overrides = overrides
+	options.Sweeping = c.sweep.multirun
 	options.Env = os.LookupEnv
 	if c.cacheDefault {
 		if options.Env, err = f.envWithCache(); err != nil {
@@ -103,6 +106,9 @@ func (c *configFlags) compose(f *Factory, overrides []string) (*config.Config, e
 	options, err := c.options(f, overrides)
 	if err != nil {
 		return nil, err
+	}
+	if c.sweep.isJob() {
+		return c.sweep.compose(options)
 	}
 	return config.Compose(options)
 }

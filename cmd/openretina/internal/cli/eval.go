@@ -55,7 +55,10 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 			left in the directory of the run. Results go to --output, else into the directory of
 			the run, else into eval_MODEL. Where the data is a simulated retina, the model is
 			compared with the truth. Most exciting inputs are those of --mei, else those in the
-			folder mei of the run.`),
+			folder mei of the run.
+
+			--multirun evaluates once for each combination of the values given; the results go
+			to the directories of the jobs.`),
 		Example: examples(`
 			openretina eval --model run
 			openretina eval --model run evaluation.data_split=validation evaluation.var_ratio_cutoff=0.3
@@ -63,6 +66,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 	}
 	addModelFlag(cmd, &opts.Model)
 	flags.add(f, cmd)
+	flags.sweep.add(cmd)
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the results (default the run's, or eval_MODEL)")
 	cmd.Flags().StringVar(&opts.MEI, "mei", "", "directory of most exciting inputs to show (default RUN/mei)")
 	for _, flag := range []string{"output", "mei"} {
@@ -77,6 +81,12 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		words = evaluationWords(words)
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err
+		}
+		if flags.sweep.multirun {
+			return f.runMultirun(sweptEval(cmd, &flags), words)
+		}
+		if flags.sweep.isJob() {
+			f.becomeJob()
 		}
 		opts.Data = data.Options{Resolve: data.ResolveCached, Log: f.Log}
 		opts.Compose = func() (*config.Config, error) { return flags.compose(f, words) }

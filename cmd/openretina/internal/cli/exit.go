@@ -92,6 +92,9 @@ func (f *Factory) report(cmd *cobra.Command, err error) int {
 	if errors.As(err, &crash) && !f.debug() {
 		line += saveTrace(crash)
 	}
+	if f.answer != nil {
+		fmt.Fprintln(f.answer, line)
+	}
 	if code == exitInterrupted {
 		fmt.Fprintln(f.IO.Err, line)
 	} else {

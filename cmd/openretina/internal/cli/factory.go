@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"log/slog"
 	"os"
 
@@ -23,6 +24,8 @@ type Factory struct {
 	level   *slog.LevelVar
 	flags   *pflag.FlagSet // those of every command
 	started bool
+	// answer is where the job of a sweep tells why it failed; else nil.
+	answer io.Writer
 }
 
 // NewFactory makes the factory of one run of the program.

@@ -21,6 +21,30 @@ type Interrupts struct {
 	// Hard is cancelled by the second one: stop at the next tensor operation and
 	// save nothing. It is the context for tensor scopes.
 	Hard context.Context
+
+	orders chan<- struct{}
+}
+
+// Obey takes each byte of a stream for an interrupt, and its end for one if there
+// was none before: a job of a sweep stops with the process that started it. The
+// orders are counted apart from the signals, and the larger number counts, since
+// Ctrl-C on a terminal reaches both processes.
+func (in Interrupts) Obey(r io.Reader) {
+	var one [1]byte
+	for given := 0; ; given++ {
+		_, err := io.ReadFull(r, one[:])
+		if err != nil && given > 0 {
+			return
+		}
+		select {
+		case in.orders <- struct{}{}:
+		case <-in.Hard.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // WatchSignals cancels on Ctrl-C, SIGTERM, and the loss of the terminal where the
@@ -47,13 +71,19 @@ func WatchSignals(log io.Writer) (in Interrupts, stop func()) {
 func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts, func()) {
 	hard, cancelHard := context.WithCancelCause(context.Background())
 	soft, cancelSoft := context.WithCancelCause(hard)
-	done := make(chan struct{})
+	done, orders := make(chan struct{}), make(chan struct{})
 	go func() {
+		received, ordered := 0, 0
 		for count := 1; ; count++ {
-			select {
-			case <-done:
-				return
-			case <-signals:
+			for max(received, ordered) < count {
+				select {
+				case <-done:
+					return
+				case <-signals:
+					received++
+				case <-orders:
+					ordered++
+				}
 			}
 			switch count {
 			case 1:
@@ -68,7 +98,7 @@ func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts,
 			}
 		}
 	}()
-	return Interrupts{Soft: soft, Hard: hard}, func() {
+	return Interrupts{Soft: soft, Hard: hard, orders: orders}, func() {
 		close(done)
 		cancelSoft(nil)
 		cancelHard(nil)

@@ -32,20 +32,33 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			each epoch (csv/metrics.csv), the composed config (.hydra) and run.json.
 
 			trainer.ckpt_path=last continues a run that was interrupted, where paths.output_dir
-			is its directory; trainer.ckpt_path=FILE continues from any checkpoint.`),
+			is its directory; trainer.ckpt_path=FILE continues from any checkpoint.
+
+			--multirun trains once for each combination of the values given, or searches where
+			the config chooses a sweeper that does. It prints a table of the jobs and, in the
+			last line, the directory of the sweep. The same command with hydra.sweep.dir=DIR
+			goes on with what is not done.`),
 		Example: examples(`
 			openretina train --config simulated_retina paths.data_dir=demo-data
 			openretina train --config hoefling_2024 model.learning_rate=0.005 trainer.max_epochs=20
-			openretina train --config simulated_retina paths.data_dir=demo-data paths.output_dir=run trainer.ckpt_path=last`),
-		RunE: f.computing(func(words []string) error {
-			opts.Overrides = continueWords(words)
-			if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
-				return err
-			}
-			return runF(f.Interrupts, opts)
-		}),
+			openretina train --config simulated_retina paths.data_dir=demo-data paths.output_dir=run trainer.ckpt_path=last
+			openretina train --config simulated_retina paths.data_dir=demo-data --multirun model.learning_rate=0.01,0.001 seed=1,2`),
 	}
 	opts.Flags.add(f, cmd)
+	opts.Flags.sweep.add(cmd)
+	cmd.RunE = f.computing(func(words []string) error {
+		opts.Overrides = continueWords(words)
+		if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
+			return err
+		}
+		if opts.Flags.sweep.multirun {
+			return f.runMultirun(sweptTrain(cmd, &opts.Flags), opts.Overrides)
+		}
+		if opts.Flags.sweep.isJob() {
+			f.becomeJob()
+		}
+		return runF(f.Interrupts, opts)
+	})
 	return cmd
 }
 
