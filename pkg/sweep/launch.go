@@ -101,7 +101,7 @@ func (l *launch) finish(state *JobState, outcome Outcome, err error, seconds flo
 		state.Status = Interrupted
 	default:
 		state.Status, state.Error = Failed, err.Error()
-		l.Log.Error(fmt.Sprintf("job %d failed: %v", state.Number, err))
+		l.Log.Warn(fmt.Sprintf("job %d failed: %v", state.Number, err))
 	}
 	l.save()
 }

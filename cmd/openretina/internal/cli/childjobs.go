@@ -45,6 +45,7 @@ func (c *childJobs) run(ctx context.Context, job sweep.Job) (sweep.Outcome, erro
 		cmd.Stderr = os.Stderr
 	}
 	if err := c.f.runChild(cmd); err != nil {
+		fmt.Fprintln(log, err)
 		return sweep.Outcome{}, err
 	}
 	return c.outcome(job.Dir, c.sweep.Searches())
@@ -125,7 +126,14 @@ func (f *Factory) passInterrupts(orders io.Writer, ended <-chan struct{}) {
 const answerFile = 3
 
 // becomeJob makes this process the job of a sweep.
-func (f *Factory) becomeJob() {
-	f.answer = os.NewFile(answerFile, "answer")
+func (f *Factory) becomeJob() error {
+	answer := os.NewFile(answerFile, "answer")
+	if info, err := answer.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return errNoParent
+	}
+	f.answer = answer
 	go f.Interrupts.Obey(f.IO.In)
+	return nil
 }
+
+var errNoParent = flagErrorf("--%s and --%s are for the jobs that --multirun starts", jobFlag, clockFlag)

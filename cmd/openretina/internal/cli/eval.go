@@ -86,7 +86,9 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 			return f.runMultirun(sweptEval(cmd, &flags), words)
 		}
 		if flags.sweep.isJob() {
-			f.becomeJob()
+			if err := f.becomeJob(); err != nil {
+				return err
+			}
 		}
 		opts.Data = data.Options{Resolve: data.ResolveCached, Log: f.Log}
 		opts.Compose = func() (*config.Config, error) { return flags.compose(f, words) }

@@ -92,12 +92,12 @@ func (f *Factory) report(cmd *cobra.Command, err error) int {
 	if errors.As(err, &crash) && !f.debug() {
 		line += saveTrace(crash)
 	}
-	if f.answer != nil {
-		fmt.Fprintln(f.answer, line)
-	}
-	if code == exitInterrupted {
+	switch {
+	case f.answer != nil:
+		fmt.Fprintln(f.answer, line) // the parent tells the user
+	case code == exitInterrupted:
 		fmt.Fprintln(f.IO.Err, line)
-	} else {
+	default:
 		fmt.Fprintf(f.IO.Err, "error: %s\n", line)
 	}
 	if f.debug() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -23,13 +24,15 @@ type Interrupts struct {
 	Hard context.Context
 
 	orders chan<- struct{}
+	quiet  *atomic.Bool
 }
 
 // Obey takes each byte of a stream for an interrupt, and its end for one if there
 // was none before: a job of a sweep stops with the process that started it. The
 // orders are counted apart from the signals, and the larger number counts, since
-// Ctrl-C on a terminal reaches both processes.
+// Ctrl-C on a terminal reaches both processes. The other one tells the user.
 func (in Interrupts) Obey(r io.Reader) {
+	in.quiet.Store(true)
 	var one [1]byte
 	for given := 0; ; given++ {
 		_, err := io.ReadFull(r, one[:])
@@ -71,7 +74,12 @@ func WatchSignals(log io.Writer) (in Interrupts, stop func()) {
 func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts, func()) {
 	hard, cancelHard := context.WithCancelCause(context.Background())
 	soft, cancelSoft := context.WithCancelCause(hard)
-	done, orders := make(chan struct{}), make(chan struct{})
+	done, orders, quiet := make(chan struct{}), make(chan struct{}), &atomic.Bool{}
+	say := func(text string) {
+		if !quiet.Load() {
+			fmt.Fprintln(log, text)
+		}
+	}
 	go func() {
 		received, ordered := 0, 0
 		for count := 1; ; count++ {
@@ -87,10 +95,10 @@ func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts,
 			}
 			switch count {
 			case 1:
-				fmt.Fprintln(log, "interrupted: finishing this step and saving; interrupt again to stop without saving")
+				say("interrupted: finishing this step and saving; interrupt again to stop without saving")
 				cancelSoft(ErrInterrupted)
 			case 2:
-				fmt.Fprintln(log, "interrupted again: stopping without saving; interrupt again to end at once")
+				say("interrupted again: stopping without saving; interrupt again to end at once")
 				cancelHard(ErrInterrupted)
 			default:
 				exit(exitInterrupted)
@@ -98,7 +106,7 @@ func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts,
 			}
 		}
 	}()
-	return Interrupts{Soft: soft, Hard: hard, orders: orders}, func() {
+	return Interrupts{Soft: soft, Hard: hard, orders: orders, quiet: quiet}, func() {
 		close(done)
 		cancelSoft(nil)
 		cancelHard(nil)

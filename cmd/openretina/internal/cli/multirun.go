@@ -41,7 +41,7 @@ func (m *multirunFlags) isJob() bool { return m.clock != "" }
 func (m *multirunFlags) compose(o config.Options) (*config.Config, error) {
 	now, err := time.Parse(time.RFC3339Nano, m.clock)
 	if err != nil || m.job < 0 {
-		return nil, flagErrorf("--%s and --%s are for jobs of a sweep", jobFlag, clockFlag)
+		return nil, errNoParent
 	}
 	o.Now = now
 	words := o.Overrides

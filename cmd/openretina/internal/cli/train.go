@@ -55,7 +55,9 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			return f.runMultirun(sweptTrain(cmd, &opts.Flags), opts.Overrides)
 		}
 		if opts.Flags.sweep.isJob() {
-			f.becomeJob()
+			if err := f.becomeJob(); err != nil {
+				return err
+			}
 		}
 		return runF(f.Interrupts, opts)
 	})
