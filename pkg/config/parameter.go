@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"math/big"
+	"strings"
 )
 
 // Parameter is a key that a search draws values for. Values are drawn as numbers:
@@ -20,6 +22,25 @@ type Parameter struct {
 	Log bool
 	// Integer says that the values are integers.
 	Integer bool
+}
+
+// String describes the space: "lr: 0.0001 to 0.1, logarithmic".
+func (p Parameter) String() string {
+	if p.Choices != nil {
+		texts := make([]string, len(p.Choices))
+		for i, c := range p.Choices {
+			texts[i] = elementText(c)
+		}
+		return p.Key + ": " + strings.Join(texts, " | ")
+	}
+	text := fmt.Sprintf("%s: %s to %s", p.Key, pyText(p.element(p.Low)), pyText(p.element(p.High)))
+	if p.Step > 0 {
+		text += " by " + pyText(p.element(p.Step))
+	}
+	if p.Log {
+		text += ", logarithmic"
+	}
+	return text
 }
 
 // Override is the override that sets the parameter to a value.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -19,21 +18,6 @@ func searchOptions(sweeper string, overrides ...string) Options {
 	return Options{Sources: []Source{{FS: tree, Path: "tree"}}, ConfigName: "main", Overrides: overrides, WorkDir: "/work", AppName: "app"}
 }
 
-// describeParameter shows a space as in a Python repr of Optuna's distributions.
-func describeParameter(p Parameter) string {
-	switch {
-	case p.Choices != nil:
-		texts := make([]string, len(p.Choices))
-		for i := range p.Choices {
-			texts[i] = strings.TrimPrefix(p.Override(float64(i)), p.Key+"=")
-		}
-		return p.Key + ": " + strings.Join(texts, " | ")
-	case p.Integer:
-		return fmt.Sprintf("%s: int %v..%v step %v log %t", p.Key, p.Low, p.High, p.Step, p.Log)
-	}
-	return fmt.Sprintf("%s: float %v..%v step %v log %t", p.Key, p.Low, p.High, p.Step, p.Log)
-}
-
 func TestSearchSpaces(t *testing.T) {
 	const none = "    n_trials: 3\n"
 	for _, c := range []struct {
@@ -43,21 +27,21 @@ func TestSearchSpaces(t *testing.T) {
 	}{
 		{"choice", none, []string{"kind=choice(a,'b c',true,1.5,[1,2])"}, []string{`kind: a | b\ c | True | 1.5 | [1,2]`}},
 		{"simple choice", none, []string{`kind=a\,b,c`}, []string{`kind: a\,b | c`}},
-		{"range", none, []string{"width=range(1,10)"}, []string{"width: int 1..10 step 1 log false"}},
-		{"range that steps over its end", none, []string{"width=range(1,10,4)"}, []string{"width: int 1..9 step 4 log false"}},
-		{"float range", none, []string{"lr=range(0.1,0.4,0.1)"}, []string{"lr: float 0.1..0.4 step 0.1 log false"}},
-		{"mixed range", none, []string{"lr=range(0,1,0.3)"}, []string{"lr: float 0..0.9 step 0.3 log false"}},
+		{"range", none, []string{"width=range(1,10)"}, []string{"width: 1 to 10 by 1"}},
+		{"range that steps over its end", none, []string{"width=range(1,10,4)"}, []string{"width: 1 to 9 by 4"}},
+		{"float range", none, []string{"lr=range(0.1,0.4,0.1)"}, []string{"lr: 0.1 to 0.4 by 0.1"}},
+		{"mixed range", none, []string{"lr=range(0,1,0.3)"}, []string{"lr: 0.0 to 0.9 by 0.3"}},
 		{"shuffled range", none, []string{"width=shuffle(range(1,4))"}, []string{"width: 1 | 2 | 3"}},
-		{"interval", none, []string{"lr=interval(1,5)"}, []string{"lr: float 1..5 step 0 log false"}},
-		{"integers", none, []string{"width=int(interval(1,5))"}, []string{"width: int 1..5 step 1 log false"}},
-		{"log", none, []string{"lr=tag(log,interval(1e-4,1e-1))"}, []string{"lr: float 0.0001..0.1 step 0 log true"}},
-		{"log integers", none, []string{"width=tag(log,int(interval(4,512)))"}, []string{"width: int 4..512 step 1 log true"}},
-		{"other tags", none, []string{"lr=tag(a,interval(0,1))"}, []string{"lr: float 0..1 step 0 log false"}},
+		{"interval", none, []string{"lr=interval(1,5)"}, []string{"lr: 1.0 to 5.0"}},
+		{"integers", none, []string{"width=int(interval(1,5))"}, []string{"width: 1 to 5 by 1"}},
+		{"log", none, []string{"lr=tag(log,interval(1e-4,1e-1))"}, []string{"lr: 0.0001 to 0.1, logarithmic"}},
+		{"log integers", none, []string{"width=tag(log,int(interval(4,512)))"}, []string{"width: 4 to 512 by 1, logarithmic"}},
+		{"other tags", none, []string{"lr=tag(a,interval(0,1))"}, []string{"lr: 0.0 to 1.0"}},
 		{"glob", none, []string{"model=glob(b*)"}, []string{"model: b1 | b2"}},
 		{"added and fixed", none, []string{"+new=1,2", "width=7", "kind='q'"}, []string{"+new: 1 | 2", "width=7", "kind='q'"}},
 		{
 			"params", "    params:\n      lr: tag(log, interval(1e-3, 1))\n      layers: choice([1],[2,3])\n      width: 4\n", nil,
-			[]string{"lr: float 0.001..1 step 0 log true", "layers: [1] | [2,3]", "width=4"},
+			[]string{"lr: 0.001 to 1.0, logarithmic", "layers: [1] | [2,3]", "width=4"},
 		},
 		{
 			"command line over params", "    params:\n      lr: interval(0, 1)\n      layers: choice([1],[2])\n      width: 4\n      kind: a,b\n",
@@ -69,11 +53,11 @@ func TestSearchSpaces(t *testing.T) {
 			"    search_space:\n      lr: {type: float, low: 1e-3, high: 1, log: true}\n      width: {type: int, low: 2, high: 9, step: 3}\n" +
 				"      kind: {type: categorical, choices: [a, b c, 1, null]}\n",
 			nil,
-			[]string{"lr: float 0.001..1 step 0 log true", "width: int 2..8 step 3 log false", `kind: a | b\ c | 1 | null`},
+			[]string{"lr: 0.001 to 1.0, logarithmic", "width: 2 to 8 by 3", `kind: a | b\ c | 1 | null`},
 		},
 		{"params over older form", "    search_space:\n      lr: {type: float, low: 0, high: 1}\n    params:\n      width: 1,2\n", nil, []string{"width: 1 | 2"}},
-		{"float steps", "    search_space:\n      lr: {type: float, low: 0, high: 1, step: 0.4}\n", []string{"kind=z"}, []string{"lr: float 0..0.8 step 0.4 log false", "kind=z"}},
-		{"an interpolated bound", "    params:\n      lr: interval(0, ${width})\n", nil, []string{"lr: float 0..2 step 0 log false"}},
+		{"float steps", "    search_space:\n      lr: {type: float, low: 0, high: 1, step: 0.4}\n", []string{"kind=z"}, []string{"lr: 0.0 to 0.8 by 0.4", "kind=z"}},
+		{"an interpolated bound", "    params:\n      lr: interval(0, ${width})\n", nil, []string{"lr: 0.0 to 2.0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := NewSearch(searchOptions(c.sweeper, c.overrides...))
@@ -82,7 +66,7 @@ func TestSearchSpaces(t *testing.T) {
 			}
 			var got []string
 			for _, p := range s.Parameters {
-				got = append(got, describeParameter(p))
+				got = append(got, p.String())
 			}
 			got = append(got, s.Fixed...)
 			if g, w := strings.Join(got, "\n"), strings.Join(c.want, "\n"); g != w {

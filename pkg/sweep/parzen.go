@@ -98,8 +98,8 @@ func (m *mixture) logDensity(values []float64) float64 {
 	logs := make([]float64, len(m.weights))
 	for k, w := range m.weights {
 		logs[k] = math.Log(w)
-		for i, kernel := range m.kernels {
-			logs[k] += kernel.logDensity(k, values[i])
+		for i, value := range values {
+			logs[k] += m.kernels[i].logDensity(k, value)
 		}
 	}
 	return logSumExp(logs)

@@ -123,12 +123,9 @@ func (s *search) history(jobs []*JobState) []Trial {
 }
 
 func (s *search) describe() []string {
-	lines := []string{
-		fmt.Sprintf("direction maximize=%t", s.settings.Direction.maximize),
-		fmt.Sprintf("sampler %T%+v", s.sampler, s.sampler),
-	}
+	lines := []string{s.settings.Direction.String(), fmt.Sprintf("%T%+v", s.sampler, s.sampler)}
 	for _, p := range s.space.Parameters {
-		lines = append(lines, fmt.Sprintf("%+v", p))
+		lines = append(lines, p.String())
 	}
 	return append(lines, s.space.Fixed...)
 }

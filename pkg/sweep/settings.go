@@ -3,7 +3,6 @@ package sweep
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"runtime"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -30,7 +29,7 @@ type direction struct{ maximize bool }
 // UnmarshalNode implements config.NodeDecoder.
 func (d *direction) UnmarshalNode(n *config.Node) error {
 	if items := n.Items(); len(items) > 1 {
-		return refuse(n, "several directions are not supported: give one, minimize or maximize")
+		return config.Errorf(n, "several directions are not supported: give one, minimize or maximize")
 	} else if len(items) == 1 {
 		n = items[0]
 	}
@@ -39,12 +38,15 @@ func (d *direction) UnmarshalNode(n *config.Node) error {
 		d.maximize = n.Value() == "maximize"
 		return nil
 	}
-	return refuse(n, "the direction must be minimize or maximize")
+	return config.Errorf(n, "the direction must be minimize or maximize")
 }
 
-// refuse is a config.Error at a node.
-func refuse(n *config.Node, format string, args ...any) error {
-	return &config.Error{Class: "ValueError", Message: fmt.Sprintf(format, args...), Key: n.Path(), Origin: n.Origin()}
+// String is the direction as configs write it.
+func (d direction) String() string {
+	if d.maximize {
+		return "maximize"
+	}
+	return "minimize"
 }
 
 // readSearchSettings decodes and checks hydra.sweeper.
@@ -66,11 +68,11 @@ func readSearchSettings(hydra *config.Node) (searchSettings, error) {
 	const most = 100_000
 	switch {
 	case s.Trials < 1 || s.Trials > most:
-		return s, refuse(at("n_trials"), "hydra.sweeper.n_trials must be from 1 to %d", most)
+		return s, config.Errorf(at("n_trials"), "hydra.sweeper.n_trials must be from 1 to %d", most)
 	case s.Batch < 1:
-		return s, refuse(at("n_jobs"), "hydra.sweeper.n_jobs must be 1 or more")
+		return s, config.Errorf(at("n_jobs"), "hydra.sweeper.n_jobs must be 1 or more")
 	case s.MaxFailureRate != nil && !(*s.MaxFailureRate >= 0 && *s.MaxFailureRate <= 1):
-		return s, refuse(at("max_failure_rate"), "hydra.sweeper.max_failure_rate must be from 0 to 1")
+		return s, config.Errorf(at("max_failure_rate"), "hydra.sweeper.max_failure_rate must be from 0 to 1")
 	}
 	return s, nil
 }
@@ -119,20 +121,20 @@ func newTPESampler(n *config.Node, seed uint64) (Sampler, error) {
 	}
 	for _, function := range []*config.Node{c.Gamma, c.Weights, c.Constraints, c.Distance} {
 		if function != nil && function.Kind() != config.Null {
-			return nil, refuse(function, "%s names a Python function: leave it out", function.Path())
+			return nil, config.Errorf(function, "%s names a Python function: leave it out", function.Path())
 		}
 	}
 	switch {
 	case !c.ConsiderPrior:
-		return nil, refuse(n, "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
+		return nil, config.Errorf(n, "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
 	case c.Group:
-		return nil, refuse(n, "group=true is not supported: every trial has all parameters")
+		return nil, config.Errorf(n, "group=true is not supported: every trial has all parameters")
 	case !(c.PriorWeight >= 0):
-		return nil, refuse(n, "prior_weight must be 0 or more")
+		return nil, config.Errorf(n, "prior_weight must be 0 or more")
 	case c.StartupTrials < 0:
-		return nil, refuse(n, "n_startup_trials must be 0 or more")
+		return nil, config.Errorf(n, "n_startup_trials must be 0 or more")
 	case c.Candidates < 1 || c.Candidates > 100_000:
-		return nil, refuse(n, "n_ei_candidates must be from 1 to 100000")
+		return nil, config.Errorf(n, "n_ei_candidates must be from 1 to 100000")
 	}
 	return TPESampler{
 		Seed: seedOr(c.Seed, seed), StartupTrials: c.StartupTrials, Candidates: c.Candidates,
@@ -186,7 +188,7 @@ func readJoblib(n *config.Node, _ struct{}) (int, error) {
 	}
 	switch {
 	case c.Jobs == 0:
-		return 0, refuse(n, "hydra.launcher.n_jobs must not be 0")
+		return 0, config.Errorf(n, "hydra.launcher.n_jobs must not be 0")
 	case c.Jobs < 0:
 		return max(runtime.GOMAXPROCS(0)+1+c.Jobs, 1), nil
 	}

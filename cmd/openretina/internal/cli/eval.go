@@ -21,6 +21,8 @@ type evalOptions struct {
 	Progress  func(label, unit string) *Progress
 	Data      data.Options
 	Warn      func(text string)
+	// Sweep evaluates many times instead, if the command line or the config says so.
+	Sweep func() (swept bool, err error)
 
 	// Model is a model's word; empty where the config names the model. Run is the
 	// directory of the run whose stored config is used, if it is.
@@ -82,14 +84,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err
 		}
-		if flags.sweep.multirun {
-			return f.runMultirun(sweptEval(cmd, &flags), words)
-		}
-		if flags.sweep.isJob() {
-			if err := f.becomeJob(); err != nil {
-				return err
-			}
-		}
+		opts.Sweep = func() (bool, error) { return f.sweep(sweptEval(cmd, &flags), words) }
 		opts.Data = data.Options{Resolve: data.ResolveCached, Log: f.Log}
 		opts.Compose = func() (*config.Config, error) { return flags.compose(f, words) }
 		return runF(f.Interrupts, opts)
@@ -150,6 +145,9 @@ func isFile(path string) bool {
 }
 
 func runEval(in Interrupts, opts *evalOptions) error {
+	if swept, err := opts.Sweep(); swept || err != nil {
+		return err
+	}
 	settings, err := readEvalSettings(opts)
 	if err != nil {
 		return err

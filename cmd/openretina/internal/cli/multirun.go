@@ -49,6 +49,31 @@ func (m *multirunFlags) compose(o config.Options) (*config.Config, error) {
 	return config.ComposeJob(o, m.job, words)
 }
 
+// sweeps says whether the command runs as a sweep, by its flag or by hydra.mode.
+func (c *configFlags) sweeps(f *Factory, words []string) (bool, error) {
+	if c.sweep.multirun {
+		return true, nil
+	}
+	options, err := c.options(f, words)
+	if err != nil {
+		return false, err
+	}
+	options.Sweeping, options.Warn = true, nil
+	composed, err := config.Compose(options)
+	if err != nil {
+		return false, err
+	}
+	mode := ""
+	if err := decodeAt(composed.Hydra, "mode", &mode); err != nil {
+		return false, err
+	}
+	if mode != "" && mode != "RUN" && mode != "MULTIRUN" {
+		n, _ := composed.Hydra.Get("mode")
+		return false, config.Errorf(n, "hydra.mode must be RUN or MULTIRUN, not %s", mode)
+	}
+	return mode == "MULTIRUN", nil
+}
+
 // sweptCommand is what a command tells about itself to run as a sweep.
 type sweptCommand struct {
 	cmd   *cobra.Command
@@ -64,7 +89,19 @@ type sweptCommand struct {
 	extra func(dir string) []string
 }
 
-// runMultirun runs a command as a sweep and prints its table.
+// sweep runs a command as a sweep, if it is to be one, and makes it the job of one,
+// if it is that.
+func (f *Factory) sweep(c sweptCommand, words []string) (swept bool, err error) {
+	if c.flags.sweep.isJob() {
+		return false, f.becomeJob()
+	}
+	if swept, err = c.flags.sweeps(f, words); !swept || err != nil {
+		return false, err
+	}
+	return true, f.runMultirun(c, words)
+}
+
+// runMultirun runs the jobs of a sweep and prints its table.
 func (f *Factory) runMultirun(c sweptCommand, words []string) error {
 	options, err := c.flags.options(f, words)
 	if err != nil {

@@ -16,6 +16,8 @@ type trainOptions struct {
 	f         *Factory
 	Flags     configFlags
 	Overrides []string
+	// Sweep trains many times instead, if the command line or the config says so.
+	Sweep func() (swept bool, err error)
 }
 
 func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.Command {
@@ -51,14 +53,7 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 		if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
 			return err
 		}
-		if opts.Flags.sweep.multirun {
-			return f.runMultirun(sweptTrain(cmd, &opts.Flags), opts.Overrides)
-		}
-		if opts.Flags.sweep.isJob() {
-			if err := f.becomeJob(); err != nil {
-				return err
-			}
-		}
+		opts.Sweep = func() (bool, error) { return f.sweep(sweptTrain(cmd, &opts.Flags), opts.Overrides) }
 		return runF(f.Interrupts, opts)
 	})
 	return cmd
@@ -78,6 +73,9 @@ func continueWords(words []string) []string {
 }
 
 func runTrain(in Interrupts, opts *trainOptions) error {
+	if swept, err := opts.Sweep(); swept || err != nil {
+		return err
+	}
 	f := opts.f
 	composed, err := opts.Flags.compose(f, opts.Overrides)
 	if err != nil {
