@@ -110,11 +110,15 @@ func checkSweeper(hydra *Node) error {
 	if err != nil {
 		return err
 	}
-	if target != basicSweeper {
-		return newError(classHydra, "the sweeper %s lists no jobs beforehand", target).at(sweeper).
-			hint("hydra/sweeper=basic sweeps over all combinations")
+	switch target {
+	case basicSweeper:
+		return nil
+	case OptunaSweeper:
+		return newError(classHydra, "a search has no jobs to list beforehand").at(sweeper).
+			hint("hydra/sweeper=basic lists all combinations")
 	}
-	return nil
+	return newError(classHydra, "unknown sweeper %s", target).at(sweeper).
+		hint("there are hydra/sweeper=basic and hydra/sweeper=optuna")
 }
 
 // sweepParams reads hydra.sweeper.params as overrides.

@@ -89,7 +89,7 @@ func New(o Options) (*Sweep, error) {
 	} else {
 		s.Record = &Record{
 			Version: o.Version, Command: o.Command, Config: o.Config.ConfigName, Clock: o.Config.Now,
-			Overrides: s.master.Overrides, Seed: randomSeed(),
+			Overrides: slices.Concat([]string{}, s.master.Overrides), Seed: randomSeed(),
 		}
 	}
 	s.Dir = dir
@@ -122,8 +122,9 @@ func (s *Sweep) compose() (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := shared.Decode(&s.shared); err != nil {
-		return "", err
+	s.shared = nil
+	for _, word := range shared.Items() {
+		s.shared = append(s.shared, word.Text()) // as given: interpolations are the job's
 	}
 	return s.master.SweepDir()
 }

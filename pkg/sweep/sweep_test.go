@@ -126,7 +126,7 @@ func statuses(r *Record) string {
 func TestListRunsInOrder(t *testing.T) {
 	dir := t.TempDir()
 	f := &fakeRuns{outcome: parabola}
-	s, err := runSweep(t, t.Context(), options(dir, f, "a=1,3", "b=0,1"))
+	s, err := runSweep(t, t.Context(), options(dir, f, "a=1,3", "b=0,1", "hydra.sweep.subdir=${hydra.job.num}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +135,10 @@ func TestListRunsInOrder(t *testing.T) {
 	}
 	if want := filepath.Join(dir, "sweep", "2"); f.started[2].Dir != want || s.Record.Jobs[2].Dir != "2" {
 		t.Errorf("job 2 is in %s, want %s", f.started[2].Dir, want)
+	}
+	want := []string{"hydra.sweep.dir=sweep", "hydra.sweep.subdir=${hydra.job.num}", "a=3", "b=0"}
+	if got := f.started[2].Overrides; !slices.Equal(got, want) || f.started[2].Name != "app" {
+		t.Errorf("job 2 of %s composes of %q, want %q", f.started[2].Name, got, want)
 	}
 	table := s.Table()
 	if got := strings.Join(table[4], " "); !strings.HasPrefix(got, "3 a=3 b=1 loss 0 ") || !strings.HasSuffix(got, "done best") {
@@ -507,6 +511,7 @@ func TestRefusals(t *testing.T) {
 		{"hydra.sweeper.sampler.n_startup_trials=-1", "n_startup_trials must be 0 or more"},
 		{"hydra.sweeper.sampler.seed=-1", "does not fit"},
 		{"hydra.launcher._target_=submitit", "unknown launcher"},
+		{"hydra.sweeper._target_=hydra_plugins.hydra_ax_sweeper.ax_sweeper.AxSweeper", "unknown sweeper"},
 		{"hydra/launcher=joblib hydra.launcher.n_jobs=0", "n_jobs must not be 0"},
 		{"+hydra.launcher.x=1", `unknown key "x"`},
 		{"hydra.sweeper.custom_search_space=f", "custom_search_space calls a Python function"},
@@ -526,6 +531,23 @@ func TestRefusals(t *testing.T) {
 				t.Error("the directory was made")
 			}
 		})
+	}
+}
+
+// TestUnwritableRecord: no job starts whose end could not be recorded.
+func TestUnwritableRecord(t *testing.T) {
+	dir := t.TempDir()
+	f := &fakeRuns{}
+	f.outcome = func(job Job, c *config.Config) (Outcome, error) {
+		record := filepath.Join(dir, "sweep", RecordFile)
+		if err := errors.Join(os.Remove(record), os.Mkdir(record, 0o777)); err != nil {
+			t.Error(err)
+		}
+		return parabola(job, c)
+	}
+	_, err := runSweep(t, t.Context(), options(dir, f, "a=1,2,3"))
+	if err == nil || !strings.Contains(err.Error(), RecordFile) || !slices.Equal(f.numbers(), []int{0}) {
+		t.Errorf("%v, ran %v", err, f.numbers())
 	}
 }
 

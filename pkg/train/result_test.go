@@ -16,7 +16,8 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
-// lowest is the lowest value in a column of the metrics of a run.
+// lowest is the lowest value in a column of the metrics of a run; it must not be the
+// last one.
 func lowest(t *testing.T, dir, column string) float64 {
 	t.Helper()
 	file, err := os.Open(filepath.Join(dir, "csv", "metrics.csv"))
@@ -29,11 +30,14 @@ func lowest(t *testing.T, dir, column string) float64 {
 		t.Fatal(err)
 	}
 	at := slices.Index(rows[0], column)
-	best := math.Inf(1)
+	best, last := math.Inf(1), math.Inf(1)
 	for _, row := range rows[1:] {
 		if v, err := strconv.ParseFloat(row[at], 64); err == nil {
-			best = min(best, v)
+			best, last = min(best, v), v
 		}
+	}
+	if best == last {
+		t.Fatalf("the last epoch is the best one: %s is %v", column, best)
 	}
 	return best
 }

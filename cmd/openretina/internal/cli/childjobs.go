@@ -58,15 +58,12 @@ func (c *childJobs) command(ctx context.Context, job sweep.Job) (*exec.Cmd, erro
 		return nil, err
 	}
 	args := append([]string{c.cmd.Name()}, childFlags(c.cmd)...)
-	args = append(args, c.extra(job.Dir)...)
+	args = append(args, c.extra(job)...)
 	args = append(args,
 		fmt.Sprintf("--%s=%d", jobFlag, job.Number),
 		fmt.Sprintf("--%s=%s", clockFlag, c.sweep.Record.Clock.Format(time.RFC3339Nano)),
 		"--threads="+strconv.Itoa(max(threadCount(c.f.Settings.Threads)/job.Parallel, 1)), "--")
 	args = append(args, job.Overrides...)
-	if job.Continue {
-		args = append(args, c.continues(job.Dir)...)
-	}
 	// The job is told when to stop, see runChild, and never killed.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, args...)
 	cmd.Args[0] = os.Args[0] // the name it was called by

@@ -27,8 +27,7 @@ func sweptEval(cmd *cobra.Command, flags *configFlags) sweptCommand {
 			}
 			return c.RunDir()
 		},
-		continues: func(string) []string { return nil },
-		extra:     func(dir string) []string { return []string{"--output=" + dir} },
+		extra: func(job sweep.Job) []string { return []string{"--output=" + job.Dir} },
 	}
 }
 

@@ -25,6 +25,7 @@ type Interrupts struct {
 
 	orders chan<- struct{}
 	quiet  *atomic.Bool
+	done   <-chan struct{} // closed when the watch has ended
 }
 
 // Obey takes each byte of a stream for an interrupt, and its end for one if there
@@ -41,7 +42,7 @@ func (in Interrupts) Obey(r io.Reader) {
 		}
 		select {
 		case in.orders <- struct{}{}:
-		case <-in.Hard.Done():
+		case <-in.done:
 			return
 		}
 		if err != nil {
@@ -106,7 +107,7 @@ func watch(signals <-chan os.Signal, log io.Writer, exit func(int)) (Interrupts,
 			}
 		}
 	}()
-	return Interrupts{Soft: soft, Hard: hard, orders: orders, quiet: quiet}, func() {
+	return Interrupts{Soft: soft, Hard: hard, orders: orders, quiet: quiet, done: done}, func() {
 		close(done)
 		cancelSoft(nil)
 		cancelHard(nil)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -43,6 +44,63 @@ func TestSignalsCancelInThreeSteps(t *testing.T) {
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 2 {
 		t.Errorf("told the user %q", log.String())
+	}
+}
+
+// TestOrders: what a parent orders and what signals say is not added up.
+func TestOrders(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		signals          int
+		orders           string
+		thenEnds         bool
+		soft, hard, gone bool
+	}{
+		{"one order", 0, ".", false, true, false, false},
+		{"Ctrl-C on a terminal", 1, ".", false, true, false, false},
+		{"two of both", 2, "..", false, true, true, false},
+		{"a signal and two orders", 1, "..", false, true, true, false},
+		{"the parent was killed", 0, "", true, true, false, false},
+		{"the parent was killed while this saves", 0, ".", true, true, false, false},
+		{"three orders", 0, "...", false, true, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			signals := make(chan os.Signal)
+			var log bytes.Buffer
+			exited := make(chan int, 1)
+			in, stop := watch(signals, &log, func(code int) { exited <- code })
+			defer stop()
+			parent, child := io.Pipe()
+			obeyed := make(chan struct{})
+			go func() {
+				in.Obey(parent)
+				close(obeyed)
+			}()
+			for range c.signals {
+				signals <- os.Interrupt
+			}
+			if _, err := child.Write([]byte(c.orders)); err != nil {
+				t.Fatal(err)
+			}
+			if c.thenEnds {
+				_ = child.Close() // never fails
+				<-obeyed
+			}
+			if c.soft {
+				<-in.Soft.Done()
+			}
+			if c.hard {
+				<-in.Hard.Done()
+			} else if in.Hard.Err() != nil {
+				t.Error("stopped without saving")
+			}
+			if c.gone {
+				if code := <-exited; code != exitInterrupted {
+					t.Errorf("exit code is %d", code)
+				}
+			}
+			_ = child.Close() // never fails
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type multirunFlags struct {
 	multirun bool
 	job      int // its number; -1: no job of a sweep
 	clock    string
+	goOn     bool // from what an earlier try left
 }
 
 func (m *multirunFlags) add(cmd *cobra.Command) {
@@ -25,14 +27,15 @@ func (m *multirunFlags) add(cmd *cobra.Command) {
 	flags.BoolVarP(&m.multirun, "multirun", "m", false, "run a job for each combination of the values given, or search (docs/sweeps.md)")
 	flags.IntVar(&m.job, jobFlag, -1, "number of the job in its sweep")
 	flags.StringVar(&m.clock, clockFlag, "", "time at which the sweep began")
-	for _, name := range []string{jobFlag, clockFlag} {
+	flags.BoolVar(&m.goOn, goOnFlag, false, "continue what an earlier try left")
+	for _, name := range []string{jobFlag, clockFlag, goOnFlag} {
 		if err := flags.MarkHidden(name); err != nil {
 			panic(err) // the flags are those above
 		}
 	}
 }
 
-const jobFlag, clockFlag = "sweep-job", "sweep-clock"
+const jobFlag, clockFlag, goOnFlag = "sweep-job", "sweep-clock", "sweep-go-on"
 
 // isJob says whether the command runs as a job of a sweep.
 func (m *multirunFlags) isJob() bool { return m.clock != "" }
@@ -82,11 +85,8 @@ type sweptCommand struct {
 	place func(*config.Config) (dir string, err error)
 	// outcome reads how the job in a directory ended.
 	outcome func(dir string, searching bool) (sweep.Outcome, error)
-	// continues are the words with which a job goes on from what an earlier try left
-	// in its directory.
-	continues func(dir string) []string
-	// extra are flags for the job in a directory.
-	extra func(dir string) []string
+	// extra are further flags for a job.
+	extra func(job sweep.Job) []string
 }
 
 // sweep runs a command as a sweep, if it is to be one, and makes it the job of one,
@@ -150,7 +150,11 @@ func fromJob(c *config.Config, path string) (string, error) {
 
 // printSweep prints the table of the jobs, and the directory of the sweep.
 func (f *Factory) printSweep(s *sweep.Sweep) error {
-	if err := f.IO.printTable(s.Table()); err != nil {
+	rows := s.Table()
+	for i, heading := range rows[0] {
+		rows[0][i] = strings.ToUpper(heading)
+	}
+	if err := f.IO.printTable(rows); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(f.IO.Out, s.Dir)

@@ -81,6 +81,11 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	if err != nil {
 		return err
 	}
+	if opts.Flags.sweep.goOn { // no override, since the directory may be named by those
+		if err := composed.Root.Set("trainer.ckpt_path", "last"); err != nil {
+			return err
+		}
+	}
 	if err := startJob(composed); err != nil {
 		return err
 	}

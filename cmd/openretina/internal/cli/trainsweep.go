@@ -14,13 +14,12 @@ import (
 func sweptTrain(cmd *cobra.Command, flags *configFlags) sweptCommand {
 	return sweptCommand{
 		cmd: cmd, flags: flags, place: placeTraining, outcome: trainingOutcome,
-		continues: func(dir string) []string {
-			if isFile(filepath.Join(dir, "checkpoints", "last.ckpt")) {
-				return continueWords([]string{"trainer.ckpt_path=last"})
+		extra: func(job sweep.Job) []string {
+			if job.Continue && isFile(filepath.Join(job.Dir, "checkpoints", "last.ckpt")) {
+				return []string{"--" + goOnFlag}
 			}
 			return nil
 		},
-		extra: func(string) []string { return nil },
 	}
 }
 
