@@ -67,14 +67,8 @@ func (c *configFlags) sweeps(f *Factory, words []string) (bool, error) {
 		return false, err
 	}
 	mode := ""
-	if err := decodeAt(composed.Hydra, "mode", &mode); err != nil {
-		return false, err
-	}
-	if mode != "" && mode != "RUN" && mode != "MULTIRUN" {
-		n, _ := composed.Hydra.Get("mode")
-		return false, config.Errorf(n, "hydra.mode must be RUN or MULTIRUN, not %s", mode)
-	}
-	return mode == "MULTIRUN", nil
+	err = decodeAt(composed.Hydra, "mode", &mode)
+	return mode == "MULTIRUN", err
 }
 
 // sweptCommand is what a command tells about itself to run as a sweep.
