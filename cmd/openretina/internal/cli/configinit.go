@@ -94,7 +94,7 @@ func builtinFiles() (map[string][]byte, error) {
 func refuseChanged(dir string, files map[string][]byte) error {
 	var changed []string
 	for name, content := range files {
-		old, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // the user names the directory
+		old, err := os.ReadFile(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
