@@ -11,12 +11,12 @@ import (
 // cellFilter keeps the cells of the wanted types that respond well enough
 // (Python: hoefling_2024.responses.filter_responses).
 type cellFilter struct {
-	Responses    *config.Node `yaml:"all_responses,required"`
-	ByType       bool         `yaml:"filter_cell_types"`
-	Types        typeList     `yaml:"cell_types_list"`
-	ChirpQuality float64      `yaml:"chirp_qi"`
-	BarQuality   float64      `yaml:"d_qi"`
-	Logic        logic        `yaml:"qi_logic"`
+	Responses    recordings `yaml:"all_responses,required"`
+	ByType       bool       `yaml:"filter_cell_types"`
+	Types        typeList   `yaml:"cell_types_list"`
+	ChirpQuality float64    `yaml:"chirp_qi"`
+	BarQuality   float64    `yaml:"d_qi"`
+	Logic        logic      `yaml:"qi_logic"`
 	// ByCount drops sessions with no more than MinCount cells left.
 	ByCount    bool     `yaml:"filter_counts"`
 	MinCount   int      `yaml:"count_threshold"`
@@ -31,6 +31,13 @@ func paperFilter() cellFilter {
 	return cellFilter{
 		ChirpQuality: 0.35, BarQuality: 0.6, Logic: "or", ByCount: true, MinCount: 10, Confidence: &confidence,
 	}
+}
+
+// build gives the recordings that the filter is applied to, and it behind theirs.
+func (f cellFilter) build(struct{}) (recordings, error) {
+	r := f.Responses
+	r.filters = append(slices.Clone(r.filters), f)
+	return r, nil
 }
 
 // typeList is a list of cell types, given as a list, one number or null.
@@ -58,7 +65,7 @@ func (l *logic) UnmarshalNode(n *config.Node) error {
 		return err
 	}
 	if *l != "and" && *l != "or" {
-		return refused(n, `%q, but "and" or "or" is needed`, *l)
+		return config.Errorf(n, `%s: %q, but "and" or "or" is needed`, n.Path(), *l)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (l *location) UnmarshalNode(n *config.Node) error {
 		return err
 	}
 	if target != localFilePath {
-		return refused(n, "unknown function %q for a path; only %s is known", target, localFilePath)
+		return config.Errorf(n, "%s: unknown function %q for a path; only %s is known", n.Path(), target, localFilePath)
 	}
 	var call struct {
 		Path     string  `yaml:"file_path,required"`

@@ -152,10 +152,6 @@ func runEval(in Interrupts, opts *evalOptions) error {
 	if err != nil {
 		return err
 	}
-	source, err := data.ParseConfig(settings.root)
-	if err != nil {
-		return err
-	}
 	if err := settings.checkOutputs(); err != nil {
 		return err
 	}
@@ -164,7 +160,7 @@ func runEval(in Interrupts, opts *evalOptions) error {
 		return err
 	}
 	defer m.Close()
-	d, err := source.Load(in.Soft, opts.Data)
+	d, err := settings.source.Load(in.Soft, opts.Data)
 	if err != nil {
 		return err
 	}
