@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -128,7 +127,7 @@ func placeOf(key string, ranks map[string]int) int {
 		}
 		cut := strings.LastIndexAny(key, ".[")
 		if cut < 0 {
-			return math.MaxInt32 // not of the config
+			return -1 // absent: the root lacks it
 		}
 		key = key[:cut]
 	}

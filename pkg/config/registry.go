@@ -87,19 +87,33 @@ func (r *Registry[D, T]) Targets() []string {
 // Build calls the function registered for the node's _target_. An unknown name is
 // an *Error with file, line and the nearest name.
 func (r *Registry[D, T]) Build(n *Node, deps D) (T, error) {
-	var zero T
+	e, err := r.find(n)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return e.build(n, deps)
+}
+
+// Check tells whether Build knows the node's _target_.
+func (r *Registry[D, T]) Check(n *Node) error {
+	_, err := r.find(n)
+	return err
+}
+
+func (r *Registry[D, T]) find(n *Node) (entry[D, T], error) {
 	target, err := Target(n)
 	if err != nil {
-		return zero, err
+		return entry[D, T]{}, err
 	}
 	e, ok := r.byTarget[target]
 	if !ok {
 		at, _ := n.At(TargetKey)
 		unknown := newError(classTarget, "unknown %s %q", r.what(), target).at(at)
 		unknown.Hint = r.hint(target)
-		return zero, unknown
+		return e, unknown
 	}
-	return e.build(n, deps)
+	return e, nil
 }
 
 func (r *Registry[D, T]) what() string {

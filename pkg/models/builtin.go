@@ -26,12 +26,17 @@ type ReadoutBuilder func(p nn.Path, neurons int, meanActivity []float32) (Readou
 // The tables of what configs may name under _target_. A new model is a file of
 // its own and a line here.
 var (
+	// Models are names of the one class of models; configs may leave them out.
+	Models   = &config.Registry[struct{}, UnifiedConfig]{What: "model"}
 	Cores    = &config.Registry[CoreDeps, Core]{What: "core"}
 	Readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
 	Losses   = &config.Registry[struct{}, Loss]{What: "loss"}
 )
 
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
+	config.Register(Models, "openretina.models.core_readout.UnifiedCoreReadout",
+		defaultUnified(), func(c UnifiedConfig, _ struct{}) (UnifiedConfig, error) { return c, nil })
+
 	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
 		defaultSimpleCore(), SimpleCoreConfig.build)
 

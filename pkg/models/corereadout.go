@@ -73,8 +73,8 @@ type Options struct {
 
 // New builds a model from the node `model` of a config.
 func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
-	c := defaultUnified()
-	if err := n.Read(&c); err != nil {
+	c, err := readUnified(n)
+	if err != nil {
 		return nil, err
 	}
 	m, err := newUnified(c, sessions, o, true)
@@ -87,9 +87,12 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 // Check finds out what is wrong with the node `model` of a config before there is
 // data: it builds the model with one neuron, and computes the penalties.
 func Check(n *config.Node) error {
-	c := defaultUnified()
+	if err := checkClass(n); err != nil {
+		return err // the arguments of another class are none of ours
+	}
+	c, err := readUnified(n)
 	var problems config.Problems
-	problems.Add(n.Read(&c))
+	problems.Add(err)
 	m, err := newUnified(c, []Session{{Name: "session", Neurons: 1}}, Options{}, false)
 	if err != nil {
 		problems.AddAt(n, err)
@@ -101,6 +104,24 @@ func Check(n *config.Node) error {
 		return s.Err()
 	}))
 	return problems.Err()
+}
+
+// readUnified gives what could be read also where it fails.
+func readUnified(n *config.Node) (UnifiedConfig, error) {
+	c := defaultUnified()
+	if err := checkClass(n); err != nil {
+		return c, err
+	}
+	err := n.Read(&c)
+	return c, err
+}
+
+// checkClass refuses other classes than UnifiedCoreReadout, which need not be named.
+func checkClass(n *config.Node) error {
+	if target, ok := n.Get(config.TargetKey); !ok || target.Kind() == config.Null {
+		return nil
+	}
+	return Models.Check(n)
 }
 
 func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
