@@ -53,16 +53,19 @@ type (
 		readStimuli(ctx context.Context, env *environment) (*stimuli, error)
 		// shared tells that all sessions saw one movie.
 		shared() bool
+		location() location
 	}
 	// ResponseReader reads the responses.
 	ResponseReader interface {
 		readResponses(ctx context.Context, env *environment) ([]*recording, error)
+		location() location
 	}
 	// Arranger splits recordings into training, validation and test.
 	Arranger interface {
 		arrange(m *movies, r *recording) (*Session, error)
 		// shared tells that it wants one movie for all sessions.
 		shared() bool
+		sizes() clipSettings
 	}
 )
 

@@ -114,9 +114,6 @@ func paths(n *config.Node) (list []string) {
 // The configs that need what the program lacks are refused, not half understood.
 func TestAllPrimaryConfigsArePlannedOrRefusedWithTheirPlace(t *testing.T) {
 	for _, name := range config.Primaries(configs.FS) {
-		if name == "template_outer_config" {
-			continue // composes only once data is chosen
-		}
 		if _, err := NewPlan(composed(t, name)); err != nil {
 			checkPlaces(t, name, err)
 		}
