@@ -16,6 +16,18 @@ type NodeDecoder interface {
 	UnmarshalNode(n *Node) error
 }
 
+// Forms are for a NodeDecoder that tells what it reads: values of the Go types whose
+// forms a config may use, Words for certain strings, a Part for a mapping with a
+// _target_. Editors are told by them.
+type Forms interface{ Forms() []any }
+
+type (
+	// Words are strings of which one is wanted.
+	Words []string
+	// Part is the What of the Registry that builds a mapping.
+	Part string
+)
+
 // hydraKeys are accepted in every mapping, since they steer how Hydra builds the
 // thing and are no parameters of it.
 var hydraKeys = []string{TargetKey, "_convert_", "_partial_", "_recursive_"}
@@ -30,7 +42,8 @@ var hydraKeys = []string{TargetKey, "_convert_", "_partial_", "_recursive_"}
 // embedded struct. A field keeps its value where the key is absent, so defaults
 // are set before the call; the option ",required" refuses an absent key, and
 // ",runtime" leaves the field alone where the value is ???, for what the program
-// itself supplies. Pointers, slices, maps and *Node take null. The keys
+// itself supplies. The tag `of:"core"` of a *Node names the Registry that builds what
+// stands there. Pointers, slices, maps and *Node take null. The keys
 // _target_, _convert_, _partial_ and _recursive_ are always accepted.
 func (n *Node) Decode(v any) error {
 	target := reflect.ValueOf(v)

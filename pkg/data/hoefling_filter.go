@@ -43,6 +43,9 @@ func (f cellFilter) build(struct{}) (recordings, error) {
 // typeList is a list of cell types, given as a list, one number or null.
 type typeList []int64
 
+// Forms are a list and one number.
+func (typeList) Forms() []any { return []any{[]int64{}, int64(0)} }
+
 // UnmarshalNode reads the list from a config.
 func (l *typeList) UnmarshalNode(n *config.Node) error {
 	if n.Kind() != config.Int {
@@ -58,6 +61,9 @@ func (l *typeList) UnmarshalNode(n *config.Node) error {
 
 // logic says how two quality criteria are combined.
 type logic string
+
+// Forms are the words.
+func (logic) Forms() []any { return []any{config.Words{"and", "or"}} }
 
 // UnmarshalNode reads the word from a config.
 func (l *logic) UnmarshalNode(n *config.Node) error {

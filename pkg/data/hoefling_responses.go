@@ -83,6 +83,9 @@ type recordings struct {
 	filters []cellFilter
 }
 
+// Forms are the calls.
+func (recordings) Forms() []any { return []any{config.Part(Recordings.What)} }
+
 // UnmarshalNode reads the call that gives the recordings: of the function that reads
 // the file, or of a filter over another call.
 func (r *recordings) UnmarshalNode(n *config.Node) (err error) {

@@ -47,6 +47,9 @@ type Init struct {
 	Path  string
 }
 
+// Forms are a number and a path.
+func (Init) Forms() []any { return []any{float64(0), ""} }
+
 // UnmarshalNode reads a number or a path.
 func (i *Init) UnmarshalNode(n *config.Node) error {
 	if n.Kind() == config.String {
@@ -70,22 +73,22 @@ const (
 	maxFrames = 1_000_000
 )
 
-// settingsNode is the node mei.
-type settingsNode struct {
+// Config is the node mei, whose parts are not read yet.
+type Config struct {
 	MaxSteps       int          `yaml:"max_steps,required"`
 	Frames         int          `yaml:"frames,required"`
 	Seed           uint64       `yaml:"seed"`
 	Init           Init         `yaml:"init,required"`
-	Objective      *config.Node `yaml:"objective"`
-	Reducer        *config.Node `yaml:"reducer,required"`
-	Optimizer      *config.Node `yaml:"optimizer,required"`
-	Postprocessors *config.Node `yaml:"postprocessors"`
-	Regularizers   *config.Node `yaml:"regularizers"`
-	Stopper        *config.Node `yaml:"stopper"`
+	Objective      *config.Node `yaml:"objective" of:"objective"`
+	Reducer        *config.Node `yaml:"reducer,required" of:"reducer"`
+	Optimizer      *config.Node `yaml:"optimizer,required" of:"optimizer"`
+	Postprocessors *config.Node `yaml:"postprocessors" of:"postprocessor"`
+	Regularizers   *config.Node `yaml:"regularizers" of:"regularizer"`
+	Stopper        *config.Node `yaml:"stopper" of:"stopper"`
 }
 
 // Validate refuses sizes far beyond any use.
-func (c settingsNode) Validate() error {
+func (c Config) Validate() error {
 	var problems []error
 	if c.MaxSteps < 0 || c.MaxSteps > maxSteps {
 		problems = append(problems, config.Refuse("max_steps", "max_steps %d is not from 0 to %d", c.MaxSteps, maxSteps))
@@ -101,7 +104,7 @@ func (c settingsNode) Validate() error {
 // regularizers are lists, or one entry alone; null and [] switch them off, null the
 // stopper too. A reducer of null takes the mean over the whole response.
 func FromConfig(n *config.Node) (*Settings, error) {
-	var c settingsNode
+	var c Config
 	var problems config.Problems
 	problems.Add(n.Read(&c))
 	s := &Settings{MaxSteps: c.MaxSteps, Frames: c.Frames, Seed: c.Seed, Init: c.Init}

@@ -46,13 +46,13 @@ type UnifiedConfig struct {
 	InShape        []int64      `yaml:"in_shape,required"`
 	HiddenChannels []int64      `yaml:"hidden_channels"`
 	NNeuronsDict   *config.Node `yaml:"n_neurons_dict,runtime"`
-	Core           *config.Node `yaml:"core,required"`
-	Readout        *config.Node `yaml:"readout,required"`
+	Core           *config.Node `yaml:"core,required" of:"core"`
+	Readout        *config.Node `yaml:"readout,required" of:"readout"`
 	LearningRate   float64      `yaml:"learning_rate"`
-	Loss           *config.Node `yaml:"loss"`
-	EvaluationLoss *config.Node `yaml:"evaluation_loss"`
-	Optimizer      *config.Node `yaml:"optimizer"`
-	LRScheduler    *config.Node `yaml:"lr_scheduler"`
+	Loss           *config.Node `yaml:"loss" of:"loss"`
+	EvaluationLoss *config.Node `yaml:"evaluation_loss" of:"loss"`
+	Optimizer      *config.Node `yaml:"optimizer" of:"optimizer"`
+	LRScheduler    *config.Node `yaml:"lr_scheduler" of:"lr_scheduler"`
 }
 
 // Session is what a readout is made for.

@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 )
@@ -15,6 +14,16 @@ type csvLoggerConfig struct {
 	Version    any     `yaml:"version"`
 	Prefix     string  `yaml:"prefix"`
 	FlushEvery int     `yaml:"flush_logs_every_n_steps"`
+}
+
+// Loggers are the _target_ names of the one logger that is written.
+var Loggers = &config.Registry[struct{}, csvLoggerConfig]{What: "logger"}
+
+func init() { //nolint:gochecknoinits // fills the table above, nothing else
+	for _, name := range []string{"CSVLogger", "csv_logs.CSVLogger"} {
+		config.Register(Loggers, "lightning.pytorch.loggers."+name, csvLoggerConfig{},
+			func(c csvLoggerConfig, _ struct{}) (csvLoggerConfig, error) { return c, nil })
+	}
 }
 
 // Validate refuses what is not written.
@@ -42,16 +51,13 @@ func (p *Plan) readLogger(name string, n *config.Node) error {
 	if err != nil {
 		return err
 	}
-	if !strings.HasSuffix(target, ".CSVLogger") {
+	if Loggers.Check(n) != nil {
 		p.Notes = append(p.Notes, fmt.Sprintf("logger.%s (%s) is not written; the CSV log has all metrics", name, target))
 		return nil
 	}
-	var c csvLoggerConfig
-	if err := n.Read(&c); err != nil {
-		return err
-	}
+	c, err := Loggers.Build(n, struct{}{})
 	p.csvDir = c.dir()
-	return nil
+	return err
 }
 
 // dir is where CSVLogger puts metrics.csv: save_dir/name/version, parts that are

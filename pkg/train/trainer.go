@@ -38,6 +38,15 @@ type trainerConfig struct {
 	ValCheckInterval      *float64 `yaml:"val_check_interval"`
 }
 
+// Trainers are the trainer's _target_ names.
+var Trainers = &config.Registry[struct{}, trainerConfig]{What: "trainer"}
+
+func init() { //nolint:gochecknoinits // fills the table above, nothing else
+	for _, name := range []string{"lightning.Trainer", "lightning.pytorch.Trainer", "lightning.pytorch.trainer.trainer.Trainer"} {
+		config.Register(Trainers, name, defaultTrainer(), func(c trainerConfig, _ struct{}) (trainerConfig, error) { return c, nil })
+	}
+}
+
 func defaultTrainer() trainerConfig {
 	return trainerConfig{
 		MaxSteps: -1, AccumulateGradBatches: 1, CheckValEveryNEpoch: 1, Accelerator: "auto", Strategy: "auto", NumNodes: 1,
@@ -57,6 +66,9 @@ type limit struct {
 	batches  int
 	fraction float64
 }
+
+// Forms are an integer and a fraction.
+func (limit) Forms() []any { return []any{0, float64(0)} }
 
 // UnmarshalNode reads an integer or a fraction.
 func (l *limit) UnmarshalNode(n *config.Node) error {
@@ -108,12 +120,17 @@ func (t *trainerConfig) Validate() error {
 
 func (p *Plan) readTrainer() error {
 	p.trainer = defaultTrainer()
-	n, ok := p.cfg.Root.Get("trainer")
-	if !ok {
-		return nil
+	n, err := p.cfg.Root.Select("trainer")
+	if err != nil || n == nil {
+		return err
 	}
 	t := &p.trainer
-	if err := n.Read(t); err != nil {
+	if _, named := n.Get(config.TargetKey); named {
+		*t, err = Trainers.Build(n, struct{}{})
+	} else {
+		err = n.Read(t)
+	}
+	if err != nil {
 		return err
 	}
 	if t.FastDevRun {
