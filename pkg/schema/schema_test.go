@@ -38,18 +38,17 @@ func TestFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// schemas reads the schemas for the options of groups, as an editor does.
-type schemas map[string]*jsonschema.Schema
+// compiler reads the schemas as an editor does, each once.
+var compiler = jsonschema.NewCompiler()
 
-func (s schemas) validate(t *testing.T, group string, text []byte) error {
+// validate compares YAML with the schema for the options of a group.
+func validate(t *testing.T, group string, text []byte) error {
 	t.Helper()
-	if s[group] == nil {
-		var err error
-		if s[group], err = jsonschema.NewCompiler().Compile(filepath.Join(tree, schema.Folder, schema.FileOf(group))); err != nil {
-			t.Fatal(err)
-		}
+	s, err := compiler.Compile(filepath.Join(tree, schema.Folder, schema.FileOf(group)))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s[group].Validate(read(t, text))
+	return s.Validate(read(t, text))
 }
 
 // read reads YAML as an editor does.
@@ -63,7 +62,6 @@ func read(t *testing.T, text []byte) any {
 }
 
 func TestShippedConfigsFit(t *testing.T) {
-	known := schemas{}
 	count := 0
 	err := fs.WalkDir(configs.FS, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path.Ext(name) != ".yaml" {
@@ -74,7 +72,11 @@ func TestShippedConfigsFit(t *testing.T) {
 			return err
 		}
 		group := strings.TrimPrefix(path.Dir(name), ".")
-		if err := known.validate(t, group, text); err != nil {
+		up := strings.Repeat("../", strings.Count(name, "/"))
+		if line := "\n# yaml-language-server: $schema=" + up + schema.Folder + "/" + schema.FileOf(group) + "\n"; !strings.HasSuffix(string(text), line) {
+			t.Errorf("%s does not end in%s", name, line)
+		}
+		if err := validate(t, group, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		count++
@@ -93,7 +95,6 @@ func TestMistakesDoNotFit(t *testing.T) {
 		chosen  = "defaults: [{model: base_core_readout}, {lr_scheduler: reduce_lr_on_plateau}, {training_callbacks: [early_stopping]}]\n"
 		derived = "defaults: [hoefling_2024_core_readout_low_res, _self_]\n"
 	)
-	known := schemas{}
 	for _, test := range []struct {
 		group, text string
 		right       bool
@@ -155,7 +156,7 @@ func TestMistakesDoNotFit(t *testing.T) {
 		{"", "defaults: [hoefling_2024_core_readout_low_res, {override lr_scheduler: one_cycle_lr}]\nlr_scheduler: {patience: 2}", false},
 		{"", "defaults: model", false},
 	} {
-		err := known.validate(t, test.group, []byte(test.text))
+		err := validate(t, test.group, []byte(test.text))
 		if (err == nil) != test.right {
 			t.Errorf("group %q, right is %v: %s\n%v", test.group, test.right, test.text, err)
 		}

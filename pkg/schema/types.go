@@ -23,6 +23,7 @@ const (
 // orText adds strings of a pattern to a schema of another type.
 func orText(s object, patterns ...string) object {
 	types, _ := s["type"].([]string)
+	s["patternErrorMessage"] = "must be of type " + strings.Join(types, " or ") + ", an interpolation ${…}, or ???" // for editors
 	s["type"] = append(types, "string")
 	s["pattern"] = strings.Join(append(patterns, later), "|")
 	return s
