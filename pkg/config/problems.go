@@ -35,7 +35,7 @@ func (p *Problems) AddAt(n *Node, err error) {
 	if err == nil {
 		return
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what was joined is taken apart
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range several.Unwrap() {
 			p.AddAt(n, one)
 		}

@@ -86,7 +86,7 @@ func exitCode(err error, interrupted bool) int {
 func (f *Factory) report(cmd *cobra.Command, err error) int {
 	code := exitCode(err, f.Interrupts.Soft.Err() != nil)
 	line := oneLine(err.Error())
-	if problems := (config.ErrorList)(nil); errors.As(err, &problems) {
+	if problems := config.ErrorList(nil); errors.As(err, &problems) {
 		for _, problem := range problems {
 			fmt.Fprintln(f.IO.Err, oneLine(problem.Error()))
 		}
