@@ -25,6 +25,12 @@ type Problems struct {
 	other error
 }
 
+// maxProblems is how many are told: nobody reads more.
+const maxProblems = 100
+
+// tooMany stands for the problems beyond maxProblems.
+var tooMany = &Error{Class: classApplication, Message: "there are more problems than these"}
+
 // Add takes an error of any kind: errors of the config one by one, each once;
 // others (a disk that is full) are kept apart. nil is none.
 func (p *Problems) Add(err error) { p.AddAt(nil, err) }
@@ -44,7 +50,10 @@ func (p *Problems) AddAt(n *Node, err error) {
 	refused, bad := (*Error)(nil), (*BadValue)(nil)
 	switch {
 	case errors.As(err, &refused):
-		p.add(refused.at(n))
+		if refused != tooMany {
+			refused = refused.at(n)
+		}
+		p.add(refused)
 	case errors.As(err, &bad):
 		p.refuse(n, bad)
 	default:
@@ -79,6 +88,12 @@ func (n *Node) nearest(path string) *Node {
 }
 
 func (p *Problems) add(e *Error) {
+	if len(p.list) > maxProblems {
+		return
+	}
+	if len(p.list) == maxProblems {
+		e = tooMany
+	}
 	known := func(other *Error) bool {
 		return other.Error() == e.Error() && (other.Key == e.Key || other.Origin == e.Origin)
 	}
@@ -103,7 +118,12 @@ func (p *Problems) Err() error {
 func (p *Problems) InOrder(root *Node) error {
 	ranks := map[string]int{}
 	rank(root, root.Path(), ranks)
-	slices.SortStableFunc(p.list, func(a, b *Error) int { return placeOf(a.Key, ranks) - placeOf(b.Key, ranks) })
+	slices.SortStableFunc(p.list, func(a, b *Error) int {
+		if a == tooMany || b == tooMany {
+			return strings.Compare(b.Key, a.Key) // which has no key and comes last
+		}
+		return placeOf(a.Key, ranks) - placeOf(b.Key, ranks)
+	})
 	return p.Err()
 }
 

@@ -132,3 +132,17 @@ func TestDecodeOfBadInterpolationsIsBounded(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// A long list of mistakes ends soon, in as many as one may want to read.
+func TestProblemsAreBounded(t *testing.T) {
+	n := mustYAML(t, "a: ["+strings.Repeat("x, ", 10_000)+"x]")
+	var c struct{ A []int }
+	err := n.Decode(&c)
+	var p Problems
+	p.Add(err)
+	p.Add(Errorf(n, "one more"))
+	var list ErrorList
+	if !errors.As(p.InOrder(n), &list) || len(list) != maxProblems+1 || list[maxProblems] != tooMany {
+		t.Errorf("%d problems", len(list))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/train"
@@ -16,18 +17,26 @@ func (s *IOStreams) printForecast(fc *train.Forecast, asJSON bool) error {
 	if asJSON {
 		return writeJSON(s.Out, fc)
 	}
-	for i, section := range []struct {
-		title string
-		rows  [][]string
-	}{
+	return s.printSections([]section{
 		{"Run", runRows(fc)},
-		{"Data", fileRows(fc)},
+		{"Data", fileRows(fc.Files)},
 		{"Sessions", sessionRows(fc)},
 		{"Model", layerRows(fc)},
 		{"Training", stepRows(fc)},
 		{"Memory, reckoned", memoryRows(fc)},
 		{"Time, from a trial on random clips", timeRows(fc)},
-	} {
+	})
+}
+
+// section is a part of what --dry-run prints.
+type section struct {
+	title string
+	rows  [][]string
+}
+
+// printSections prints each part as a table.
+func (s *IOStreams) printSections(sections []section) error {
+	for i, section := range sections {
 		if i > 0 {
 			fmt.Fprintln(s.Out)
 		}
@@ -55,8 +64,8 @@ func runRows(fc *train.Forecast) [][]string {
 	return rows
 }
 
-func fileRows(fc *train.Forecast) (rows [][]string) {
-	for _, f := range fc.Files {
+func fileRows(files []data.File) (rows [][]string) {
+	for _, f := range files {
 		if f.Missing != "" {
 			rows = append(rows, []string{f.Part, "missing: " + f.Missing})
 			continue

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -34,8 +35,10 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := startJob(composed); err != nil {
-		return nil, err
+	if !o.DryRun { // which goes to no directory
+		if err := startJob(composed); err != nil {
+			return nil, err
+		}
 	}
 	root := composed.Root
 	s := &evalSettings{composed: composed, experiment: "unknown", node: evaluation.DefaultConfig()}
@@ -80,6 +83,24 @@ func decodeAt(root *config.Node, path string, to any) error {
 		return err
 	}
 	return n.Read(to)
+}
+
+// describe is what --dry-run prints.
+func (s *evalSettings) describe(ctx context.Context, options data.Options) []section {
+	rows := [][]string{
+		{"model", s.model},
+		{"part of the data", s.node.DataSplit},
+		{"results", s.output},
+	}
+	for _, file := range []*string{s.node.ModelResultsPath, s.node.SummaryResultsPath} {
+		if file != nil {
+			rows = append(rows, []string{"", *file})
+		}
+	}
+	if s.mei != "" {
+		rows = append(rows, []string{"most exciting inputs", s.mei})
+	}
+	return []section{{"Evaluation", rows}, {"Data", fileRows(s.source.Files(ctx, options))}}
 }
 
 // findDirectories chooses where results go and most exciting inputs come from.
