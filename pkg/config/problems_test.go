@@ -34,7 +34,7 @@ func TestReadTellsAllProblems(t *testing.T) {
 	want := ErrorList{
 		{Message: "box.width must be an integer, not a string (wide)", Key: "box.width", Origin: Origin{File: "t.yaml", Line: 2}},
 		{Message: `unknown key "hight"`, Hint: `did you mean "height"?`, Key: "box.hight", Origin: Origin{File: "t.yaml", Line: 4}},
-		{Message: "Interpolation key 'nope' not found", Key: "box.weight", Origin: Origin{File: "t.yaml", Line: 5}},
+		{Message: "box.weight: Interpolation key 'nope' not found", Key: "box.weight", Origin: Origin{File: "t.yaml", Line: 5}},
 		{Message: `unknown key "weight"`, Hint: `did you mean "height"?`, Key: "box.weight", Origin: Origin{File: "t.yaml", Line: 5}},
 		{Message: `box has no "depth", which is needed`, Key: "box.depth", Origin: Origin{File: "t.yaml", Line: 1}},
 		{Message: "height is -1", Key: "box.height", Origin: Origin{File: "t.yaml", Line: 3}},
@@ -107,8 +107,8 @@ copy: ${a}
 	}
 	err := n.Decode(&c)
 	for _, want := range []string{
-		"t.yaml:2: Interpolation key 'nope' not found", "t.yaml:2: Interpolation key 'env' not found",
-		"t.yaml:3: Recursive interpolation detected", "t.yaml:4: seed must be an integer, not a string (many)",
+		"t.yaml:2: a.b: Interpolation key 'nope' not found", "t.yaml:2: a.d[1]: Interpolation key 'env' not found",
+		"t.yaml:3: loop: Recursive interpolation detected", "t.yaml:4: seed must be an integer, not a string (many)",
 	} {
 		if strings.Count(err.Error(), want) < 1 {
 			t.Errorf("%q is not in %v", want, err)
