@@ -42,6 +42,10 @@ install: ## Install the program and its libraries below PREFIX (default /usr/loc
 	if [ "$$OPENRETINA_NATIVE" != "$(CURDIR)/lib" ]; then program=build/openretina && $(call go-build,build/openretina,../lib) || exit 1; fi; \
 	scripts/install-tree.sh $$program "$$OPENRETINA_NATIVE" "$(DESTDIR)$(PREFIX)"
 
+.PHONY: schema
+schema: libtorch ## Write configs/schema, the JSON schemas for editors, after a change of arguments or configs.
+	@$(native) go run ./scripts/schema
+
 .PHONY: demo
 demo: build ## Simulate a retina, train, evaluate and probe a model of it (under 10 minutes).
 	@scripts/demo.sh

@@ -16,6 +16,18 @@ type NodeDecoder interface {
 	UnmarshalNode(n *Node) error
 }
 
+// Forms are for a NodeDecoder that tells what it reads: values of the Go types whose
+// forms a config may use, Words for certain strings, a Part for a mapping with a
+// _target_. Editors are told by them.
+type Forms interface{ Forms() []any }
+
+type (
+	// Words are strings of which one is wanted.
+	Words []string
+	// Part is the What of the Registry that builds a mapping.
+	Part string
+)
+
 // hydraKeys are accepted in every mapping, since they steer how Hydra builds the
 // thing and are no parameters of it.
 var hydraKeys = []string{TargetKey, "_convert_", "_partial_", "_recursive_"}
@@ -30,43 +42,78 @@ var hydraKeys = []string{TargetKey, "_convert_", "_partial_", "_recursive_"}
 // embedded struct. A field keeps its value where the key is absent, so defaults
 // are set before the call; the option ",required" refuses an absent key, and
 // ",runtime" leaves the field alone where the value is ???, for what the program
-// itself supplies. Pointers, slices, maps and *Node take null. The keys
+// itself supplies. The tag `of:"core"` of a *Node names the Registry that builds what
+// stands there. Pointers, slices, maps and *Node take null. The keys
 // _target_, _convert_, _partial_ and _recursive_ are always accepted.
 func (n *Node) Decode(v any) error {
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return newError(classDecode, "cannot decode into %T, a pointer is needed", v)
 	}
+	var d decoder
 	resolved, err := n.Resolve()
 	if err != nil {
-		return err
+		resolved = d.resolve(newEvaluation(n), n, 0)
 	}
-	var d decoder
 	d.value(resolved, target.Elem())
-	switch len(d.errs) {
-	case 0:
-		return nil
-	case 1:
-		return d.errs[0]
-	}
-	return d.errs
+	return d.problems.Err()
 }
 
-type decoder struct{ errs ErrorList }
+type decoder struct {
+	problems Problems
+	// unresolved are the nodes whose interpolation failed, which has been told.
+	unresolved map[*Node]bool
+}
+
+// resolve is Node.Resolve for a tree where interpolations fail: it tells of each of
+// them and goes on.
+func (d *decoder) resolve(ev *evaluation, n *Node, depth int) *Node {
+	c := &Node{shape: n.shape, scalar: n.scalar, key: n.key, parent: n.parent, origin: n.origin}
+	target, err := n.dereference(ev)
+	if err == nil {
+		err = ev.spend(n)
+	}
+	if err == nil && !target.isContainer() {
+		c.scalar = target.scalar
+		return c
+	}
+	if err == nil && depth > maxYAMLDepth {
+		err = newError(classInterpolation, "Recursive interpolation detected").at(n)
+	}
+	if err != nil {
+		if d.unresolved == nil {
+			d.unresolved = map[*Node]bool{}
+		}
+		d.unresolved[c] = true
+		d.problems.Add(err)
+		return c
+	}
+	c.shape, c.index = target.shape, map[any]int{}
+	for _, child := range target.children {
+		if ev.spent.steps > maxEvaluations {
+			break // which was told
+		}
+		resolved := d.resolve(ev, child, depth+1)
+		if c.shape == mapShape {
+			c.put(child.key, resolved)
+		} else {
+			c.add(resolved)
+		}
+	}
+	return c
+}
 
 func (d *decoder) refuse(n *Node, format string, args ...any) {
-	d.errs = append(d.errs, newError(classDecode, format, args...).at(n))
+	d.problems.Add(newError(classDecode, format, args...).at(n))
 }
 
 // add takes over the errors of a type that decodes itself.
 func (d *decoder) add(n *Node, err error) {
-	switch e := err.(type) { //nolint:errorlint // a wrapped error keeps its wrapping
-	case ErrorList:
-		d.errs = append(d.errs, e...)
-	case *Error:
-		d.errs = append(d.errs, e.at(n))
+	switch err.(type) { //nolint:errorlint // a wrapped error keeps its wrapping
+	case ErrorList, *Error:
+		d.problems.AddAt(n, err)
 	default:
-		d.errs = append(d.errs, newError(classDecode, "%s", n.Path()).because(err).at(n))
+		d.problems.Add(newError(classDecode, "%s", n.Path()).because(err).at(n))
 	}
 }
 
@@ -79,6 +126,9 @@ var (
 func (d *decoder) value(n *Node, v reflect.Value) {
 	if v.Type() == nodeType {
 		v.Set(reflect.ValueOf(n))
+		return
+	}
+	if d.unresolved[n] {
 		return
 	}
 	if v.CanAddr() && v.Addr().Type().Implements(decoderType) {
@@ -160,7 +210,7 @@ func (d *decoder) structure(n *Node, v reflect.Value) {
 		case !ok:
 			e := newError(classDecode, "unknown key %q", key).at(c)
 			e.Hint = didYouMean(key, names)
-			d.errs = append(d.errs, e)
+			d.problems.Add(e)
 		case f.runtime && c.isMissing():
 			f.given = true
 		default:
@@ -170,7 +220,9 @@ func (d *decoder) structure(n *Node, v reflect.Value) {
 	}
 	for _, name := range names {
 		if f := fields[name]; f.required && !f.given {
-			d.refuse(n, "%s has no %q, which is needed", describePath(n), name)
+			e := newError(classDecode, "%s has no %q, which is needed", describePath(n), name)
+			e.Key = joinKey(n.Path(), name)
+			d.problems.Add(e.at(n))
 		}
 	}
 }

@@ -209,12 +209,12 @@ func mustYAML(t *testing.T, text string) *Node {
 
 func TestRegistry(t *testing.T) {
 	r := Registry[int, string]{What: "core"}
-	r.Register("openretina.modules.core.base_core.SimpleCoreWrapper", func(n *Node, deps int) (string, error) {
-		var c struct{ Size int }
-		err := n.Decode(&c)
-		return strings.Repeat("x", c.Size+deps), err
+	type sized struct{ Size int }
+	Register(&r, "openretina.modules.core.base_core.SimpleCoreWrapper", sized{}, func(s sized, deps int) (string, error) {
+		return strings.Repeat("x", s.Size+deps), nil
 	})
-	r.Register("openretina.modules.core.base_core.DummyCore", func(*Node, int) (string, error) { return "dummy", nil })
+	dummy := func(struct{}, int) (string, error) { return "dummy", nil }
+	Register(&r, "openretina.modules.core.base_core.DummyCore", struct{}{}, dummy)
 	got, err := r.Build(mustYAML(t, "_target_: openretina.modules.core.base_core.SimpleCoreWrapper\nsize: 2"), 1)
 	if err != nil || got != "xxx" {
 		t.Errorf("%q %v", got, err)
@@ -240,7 +240,7 @@ func TestRegistry(t *testing.T) {
 			t.Error("registered twice")
 		}
 	}()
-	r.Register("openretina.modules.core.base_core.DummyCore", nil)
+	Register(&r, "openretina.modules.core.base_core.DummyCore", struct{}{}, dummy)
 }
 
 func TestNearest(t *testing.T) {

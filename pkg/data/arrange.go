@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,16 +22,22 @@ type clipSettings struct {
 	OverBoundaries bool `yaml:"allow_over_boundaries"`
 }
 
-// check refuses sizes that are not positive.
-func (c *clipSettings) check(n *config.Node) error {
-	for key, value := range map[string]int{
-		"train_chunk_size": c.TrainClip, "clip_length": c.Clip, "batch_size": c.Batch,
+// validate refuses sizes that are not positive.
+func (c *clipSettings) validate() error {
+	var problems []error
+	for _, size := range []struct {
+		key   string
+		value int
+	}{
+		{"train_chunk_size", c.TrainClip},
+		{"clip_length", c.Clip},
+		{"batch_size", c.Batch},
 	} {
-		if value < 1 {
-			return refused(n, "%s is %d, but must be positive", key, value)
+		if size.value < 1 {
+			problems = append(problems, config.Refuse(size.key, "%s is %d, but must be positive", size.key, size.value))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // split puts a movie and its responses together; responses beyond the movie's
@@ -128,21 +135,25 @@ type movieEach struct {
 	Validation []int        `yaml:"val_clip_indices"`
 }
 
-func (a *movieEach) fill(n *config.Node) error {
-	*a = movieEach{
+func defaultMovieEach() movieEach {
+	return movieEach{
 		Clips: clipSettings{TrainClip: 50, Clip: 100, Batch: 32, OverBoundaries: true}, Seed: 42, NumVal: 10,
 	}
-	if err := n.Decode(a); err != nil {
-		return err
-	}
+}
+
+// Validate refuses settings that cannot work.
+func (a *movieEach) Validate() error {
+	problems := []error{a.Clips.validate()}
 	if a.Seed < 0 || a.Seed > 1<<32-1 {
-		return refused(n, "seed is %d, but must be between 0 and 2^32 - 1", a.Seed)
+		problems = append(problems, config.Refuse("seed", "seed is %d, but must be between 0 and 2^32 - 1", a.Seed))
 	}
 	if a.Validation == nil && a.NumVal < 1 {
-		return refused(n, "num_val_clips is %d, but must be positive", a.NumVal)
+		problems = append(problems, config.Refuse("num_val_clips", "num_val_clips is %d, but must be positive", a.NumVal))
 	}
-	return a.Clips.check(n)
+	return errors.Join(problems...)
 }
+
+func (a movieEach) build(struct{}) (Arranger, error) { return &a, nil }
 
 func (a *movieEach) shared() bool { return false }
 

@@ -35,12 +35,11 @@ type directory struct {
 	Tests []string `yaml:"test_names,required"`
 }
 
-// check refuses settings that cannot work.
-func (d *directory) check(n *config.Node) error {
+// validate refuses settings that cannot work.
+func (d *directory) validate() error {
 	if len(d.Tests) == 0 {
-		return refused(n, "test_names is empty; name at least one stimulus to test on")
+		return config.Refuse("test_names", "test_names is empty; name at least one stimulus to test on")
 	}
-	d.Path = expandHome(d.Path)
 	return nil
 }
 
@@ -158,26 +157,36 @@ type directoryStimuli struct {
 	Std       *float64  `yaml:"norm_std,required"`
 }
 
-func (d *directoryStimuli) fill(n *config.Node) error {
-	if err := n.Decode(d); err != nil {
-		return err
+// Validate refuses settings that cannot work.
+func (d *directoryStimuli) Validate() error {
+	problems := []error{d.Directory.validate()}
+	if slices.Min(d.Size[:]) < 1 {
+		problems = append(problems, config.Refuse("stimulus_size",
+			"stimulus_size is %v (channels, height, width), but all must be positive", d.Size))
 	}
-	for _, v := range d.Size {
-		if v < 1 {
-			return refused(n, "stimulus_size is %v (channels, height, width), but all must be positive", d.Size)
-		}
+	if mean, std := d.normalisation(); std <= 0 || math.IsInf(std, 0) || math.IsNaN(std+mean) {
+		problems = append(problems, config.Refuse("norm_std", "norm_mean %v and norm_std %v cannot normalise a movie", mean, std))
 	}
-	if d.Mean == nil {
-		d.Mean = new(float64)
+	return errors.Join(problems...)
+}
+
+// normalisation is by 0 and 1 where the config has null.
+func (d *directoryStimuli) normalisation() (mean, std float64) {
+	std = 1
+	if d.Mean != nil {
+		mean = *d.Mean
 	}
-	if d.Std == nil {
-		one := 1.0
-		d.Std = &one
+	if d.Std != nil {
+		std = *d.Std
 	}
-	if *d.Std <= 0 || math.IsInf(*d.Std, 0) || math.IsNaN(*d.Std+*d.Mean) {
-		return refused(n, "norm_mean %v and norm_std %v cannot normalise a movie", *d.Mean, *d.Std)
-	}
-	return d.Directory.check(n)
+	return mean, std
+}
+
+func (d directoryStimuli) build(struct{}) (StimulusReader, error) {
+	d.Directory.Path = expandHome(d.Directory.Path)
+	mean, std := d.normalisation()
+	d.Mean, d.Std = &mean, &std
+	return &d, nil
 }
 
 func (d *directoryStimuli) shared() bool { return false }

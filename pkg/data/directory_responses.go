@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data/internal/hdf5"
 )
 
@@ -19,11 +18,12 @@ type directoryResponses struct {
 	Directory directory `yaml:",inline"`
 }
 
-func (d *directoryResponses) fill(n *config.Node) error {
-	if err := n.Decode(d); err != nil {
-		return err
-	}
-	return d.Directory.check(n)
+// Validate refuses settings that cannot work.
+func (d *directoryResponses) Validate() error { return d.Directory.validate() }
+
+func (d directoryResponses) build(struct{}) (ResponseReader, error) {
+	d.Directory.Path = expandHome(d.Directory.Path)
+	return &d, nil
 }
 
 func (d *directoryResponses) readResponses(ctx context.Context, env *environment) ([]*recording, error) {

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -14,19 +15,23 @@ type sharedMovie struct {
 	NumClips   int          `yaml:"num_clips"`
 }
 
-func (a *sharedMovie) fill(n *config.Node) error {
-	*a = sharedMovie{
+func defaultSharedMovie() sharedMovie {
+	return sharedMovie{
 		Clips:    clipSettings{TrainClip: 50, Clip: hoeflingClip, Batch: 32, OverBoundaries: true},
 		NumClips: hoeflingTrainClips,
 	}
-	if err := n.Decode(a); err != nil {
-		return err
-	}
-	if len(a.Validation) == 0 {
-		return refused(n, "validation_clip_indices is empty")
-	}
-	return a.Clips.check(n)
 }
+
+// Validate refuses settings that cannot work.
+func (a *sharedMovie) Validate() error {
+	err := a.Clips.validate()
+	if len(a.Validation) == 0 {
+		err = errors.Join(config.Refuse("validation_clip_indices", "validation_clip_indices is empty"), err)
+	}
+	return err
+}
+
+func (a sharedMovie) build(struct{}) (Arranger, error) { return &a, nil }
 
 func (a *sharedMovie) shared() bool { return true }
 

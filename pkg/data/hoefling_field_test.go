@@ -87,7 +87,7 @@ func (f field) read(t *testing.T, settings map[string]any) (*recording, error) {
 	all := map[string]any{
 		config.TargetKey: "openretina.data_io.hoefling_2024.responses.make_final_responses",
 		"norm_by_std":    false,
-		"data_dict":      map[string]any{config.TargetKey: loadHDF5, "file_path": f.write(t)},
+		"data_dict":      map[string]any{config.TargetKey: loadFunction, "file_path": f.write(t)},
 	}
 	for key, value := range settings {
 		all[key] = value
@@ -96,7 +96,7 @@ func (f field) read(t *testing.T, settings map[string]any) (*recording, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := responseReaders.Build(node, struct{}{})
+	reader, err := ResponseReaders.Build(node, struct{}{})
 	if err != nil {
 		t.Fatal(err)
 	}

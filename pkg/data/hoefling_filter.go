@@ -11,12 +11,12 @@ import (
 // cellFilter keeps the cells of the wanted types that respond well enough
 // (Python: hoefling_2024.responses.filter_responses).
 type cellFilter struct {
-	Responses    *config.Node `yaml:"all_responses,required"`
-	ByType       bool         `yaml:"filter_cell_types"`
-	Types        typeList     `yaml:"cell_types_list"`
-	ChirpQuality float64      `yaml:"chirp_qi"`
-	BarQuality   float64      `yaml:"d_qi"`
-	Logic        logic        `yaml:"qi_logic"`
+	Responses    recordings `yaml:"all_responses,required"`
+	ByType       bool       `yaml:"filter_cell_types"`
+	Types        typeList   `yaml:"cell_types_list"`
+	ChirpQuality float64    `yaml:"chirp_qi"`
+	BarQuality   float64    `yaml:"d_qi"`
+	Logic        logic      `yaml:"qi_logic"`
 	// ByCount drops sessions with no more than MinCount cells left.
 	ByCount    bool     `yaml:"filter_counts"`
 	MinCount   int      `yaml:"count_threshold"`
@@ -33,8 +33,18 @@ func paperFilter() cellFilter {
 	}
 }
 
+// build gives the recordings that the filter is applied to, and it behind theirs.
+func (f cellFilter) build(struct{}) (recordings, error) {
+	r := f.Responses
+	r.filters = append(slices.Clone(r.filters), f)
+	return r, nil
+}
+
 // typeList is a list of cell types, given as a list, one number or null.
 type typeList []int64
+
+// Forms are a list and one number.
+func (typeList) Forms() []any { return []any{[]int64{}, int64(0)} }
 
 // UnmarshalNode reads the list from a config.
 func (l *typeList) UnmarshalNode(n *config.Node) error {
@@ -52,13 +62,16 @@ func (l *typeList) UnmarshalNode(n *config.Node) error {
 // logic says how two quality criteria are combined.
 type logic string
 
+// Forms are the words.
+func (logic) Forms() []any { return []any{config.Words{"and", "or"}} }
+
 // UnmarshalNode reads the word from a config.
 func (l *logic) UnmarshalNode(n *config.Node) error {
 	if err := n.Decode((*string)(l)); err != nil {
 		return err
 	}
 	if *l != "and" && *l != "or" {
-		return refused(n, `%q, but "and" or "or" is needed`, *l)
+		return config.Errorf(n, `%s: %q, but "and" or "or" is needed`, n.Path(), *l)
 	}
 	return nil
 }

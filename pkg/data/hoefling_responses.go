@@ -26,42 +26,43 @@ const (
 // firstTestFrames are where the three showings of the test clips begin.
 var firstTestFrames = [3]int{0, 59 * hoeflingClip, 118 * hoeflingClip}
 
+// The functions that data_dict may call.
 const (
-	loadHDF5       = "openretina.utils.h5_handling.load_h5_into_dict"
+	loadFunction   = "openretina.utils.h5_handling.load_h5_into_dict"
 	filterFunction = "openretina.data_io.hoefling_2024.responses.filter_responses"
 )
 
 // hoeflingResponses reads calcium recordings and brings them to the frames of the
 // movie (Python: hoefling_2024.responses.make_final_responses).
 type hoeflingResponses struct {
-	Dict         *config.Node `yaml:"data_dict,required"`
-	ResponseType string       `yaml:"response_type"`
-	TraceType    string       `yaml:"trace_type"`
-	BarQuality   *float64     `yaml:"d_qi"`
-	ChirpQuality *float64     `yaml:"chirp_qi"`
-	Logic        logic        `yaml:"qi_logic"`
-	Scale        float64      `yaml:"scale_traces"`
-	ByStd        bool         `yaml:"norm_by_std"`
-
-	file location
-	// filters are applied one after the other.
-	filters []cellFilter
+	Dict         recordings `yaml:"data_dict,required"`
+	ResponseType string     `yaml:"response_type"`
+	TraceType    string     `yaml:"trace_type"`
+	BarQuality   *float64   `yaml:"d_qi"`
+	ChirpQuality *float64   `yaml:"chirp_qi"`
+	Logic        logic      `yaml:"qi_logic"`
+	Scale        float64    `yaml:"scale_traces"`
+	ByStd        bool       `yaml:"norm_by_std"`
 }
 
-func (h *hoeflingResponses) fill(n *config.Node) error {
-	*h = hoeflingResponses{ResponseType: "natural", TraceType: "spikes", Logic: "or", Scale: 1, ByStd: true}
-	if err := n.Decode(h); err != nil {
-		return err
-	}
+func defaultHoeflingResponses() hoeflingResponses {
+	return hoeflingResponses{ResponseType: "natural", TraceType: "spikes", Logic: "or", Scale: 1, ByStd: true}
+}
+
+// Validate refuses what is not known.
+func (h *hoeflingResponses) Validate() error {
+	var problems []error
 	if h.ResponseType != "natural" {
-		return refused(n, "response_type %q is not supported, only natural is", h.ResponseType)
+		problems = append(problems, config.Refuse("response_type", "response_type %q is not supported, only natural is", h.ResponseType))
 	}
 	if _, ok := traceNames[h.TraceType]; !ok {
-		return refused(n, "trace_type %q is unknown; it is one of %v", h.TraceType, sortedKeys(traceNames))
+		problems = append(problems, config.Refuse("trace_type",
+			"trace_type %q is unknown; it is one of %v", h.TraceType, sortedKeys(traceNames)))
 	}
-	if err := h.fillDict(h.Dict); err != nil {
-		return err
-	}
+	return errors.Join(problems...)
+}
+
+func (h hoeflingResponses) build(struct{}) (ResponseReader, error) {
 	second := cellFilter{Logic: h.Logic}
 	if h.BarQuality != nil {
 		second.BarQuality = *h.BarQuality
@@ -70,42 +71,37 @@ func (h *hoeflingResponses) fill(n *config.Node) error {
 		second.ChirpQuality = *h.ChirpQuality
 	}
 	if second.BarQuality > 0 || second.ChirpQuality > 0 {
-		h.filters = append(h.filters, second)
+		h.Dict.filters = append(h.Dict.filters, second)
 	}
-	return nil
+	return &h, nil
 }
 
-// fillDict reads the call that gives the recordings: the file, or a filter over
-// one.
-func (h *hoeflingResponses) fillDict(n *config.Node) error {
-	target, err := config.Target(n)
-	if err != nil {
-		return err
-	}
-	switch target {
-	case loadHDF5:
-		var call struct {
-			File location `yaml:"file_path,required"`
-		}
-		err := n.Decode(&call)
-		h.file = call.File
-		return err
-	case filterFunction:
-		filter := paperFilter()
-		if err := n.Decode(&filter); err != nil {
-			return err
-		}
-		if err := h.fillDict(filter.Responses); err != nil {
-			return err
-		}
-		h.filters = append(h.filters, filter)
-		return nil
-	}
-	return refused(n, "unknown function %q; it is %s or %s", target, filterFunction, loadHDF5)
+// recordings are those of a file of which filters, applied one after the other,
+// keep some cells.
+type recordings struct {
+	file    location
+	filters []cellFilter
 }
+
+// Forms are the calls.
+func (recordings) Forms() []any { return []any{config.Part(Recordings.What)} }
+
+// UnmarshalNode reads the call that gives the recordings: of the function that reads
+// the file, or of a filter over another call.
+func (r *recordings) UnmarshalNode(n *config.Node) (err error) {
+	*r, err = Recordings.Build(n, struct{}{})
+	return err
+}
+
+// loadHDF5 are the arguments of the function that reads the file.
+type loadHDF5 struct {
+	File location `yaml:"file_path,required"`
+}
+
+func (l loadHDF5) build(struct{}) (recordings, error) { return recordings{file: l.File}, nil }
 
 func (h *hoeflingResponses) readResponses(ctx context.Context, env *environment) (found []*recording, err error) {
-	path, err := h.file.find(ctx, env)
+	path, err := h.Dict.file.find(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +155,7 @@ func (h *hoeflingResponses) readFields(ctx context.Context, f *hdf5.File, tally 
 // readField reads the cells of one recording field that the filters keep; nil
 // where none is left.
 func (h *hoeflingResponses) readField(field *hoeflingField) (*recording, error) {
-	kept, err := field.filter(h.filters)
+	kept, err := field.filter(h.Dict.filters)
 	if len(kept.cells) == 0 || err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/fileio/zipfile"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -20,7 +19,7 @@ type moviesFromPickle struct {
 	File location `yaml:"file_path,required"`
 }
 
-func (m *moviesFromPickle) fill(n *config.Node) error { return n.Decode(m) }
+func (m moviesFromPickle) build(struct{}) (StimulusReader, error) { return &m, nil }
 
 func (m *moviesFromPickle) shared() bool { return true }
 

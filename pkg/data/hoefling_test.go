@@ -190,7 +190,7 @@ func TestHoeflingFilters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			options := fromYAML(t, string(test.Options)).Value().(config.Object)
 			options = append(options, config.Pair{Key: config.TargetKey, Value: filterFunction}, config.Pair{
-				Key: "all_responses", Value: map[string]any{config.TargetKey: loadHDF5, "file_path": path},
+				Key: "all_responses", Value: map[string]any{config.TargetKey: loadFunction, "file_path": path},
 			})
 			node, err := config.FromValue(map[string]any{
 				config.TargetKey: "openretina.data_io.hoefling_2024.responses.make_final_responses", "data_dict": options,
@@ -198,7 +198,7 @@ func TestHoeflingFilters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reader, err := responseReaders.Build(node, struct{}{})
+			reader, err := ResponseReaders.Build(node, struct{}{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -84,32 +84,37 @@ type location struct {
 	path, cacheDir string
 }
 
-const localFilePath = "openretina.utils.file_utils.get_local_file_path"
+// Locations are what a path may be a call of.
+var Locations = &config.Registry[struct{}, location]{What: "function for a path"}
+
+func init() { //nolint:gochecknoinits // fills the table above, nothing else
+	config.Register(Locations, "openretina.utils.file_utils.get_local_file_path", localFilePath{}, localFilePath.location)
+}
+
+// localFilePath are the arguments of the function that finds or downloads a file.
+type localFilePath struct {
+	Path     string  `yaml:"file_path,required"`
+	CacheDir *string `yaml:"cache_folder"`
+}
+
+func (f localFilePath) location(struct{}) (location, error) {
+	l := location{path: f.Path}
+	if f.CacheDir != nil {
+		l.cacheDir = *f.CacheDir
+	}
+	return l, nil
+}
+
+// Forms are a text and the call.
+func (location) Forms() []any { return []any{"", config.Part(Locations.What)} }
 
 // UnmarshalNode reads a location from a config.
-func (l *location) UnmarshalNode(n *config.Node) error {
+func (l *location) UnmarshalNode(n *config.Node) (err error) {
 	if n.Kind() != config.Map {
 		return n.Decode(&l.path)
 	}
-	target, err := config.Target(n)
-	if err != nil {
-		return err
-	}
-	if target != localFilePath {
-		return refused(n, "unknown function %q for a path; only %s is known", target, localFilePath)
-	}
-	var call struct {
-		Path     string  `yaml:"file_path,required"`
-		CacheDir *string `yaml:"cache_folder"`
-	}
-	if err := n.Decode(&call); err != nil {
-		return err
-	}
-	l.path = call.Path
-	if call.CacheDir != nil {
-		l.cacheDir = *call.CacheDir
-	}
-	return nil
+	*l, err = Locations.Build(n, struct{}{})
+	return err
 }
 
 // find resolves the location.

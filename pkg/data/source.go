@@ -2,8 +2,6 @@ package data
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -19,9 +17,9 @@ type Options struct {
 
 // Source is the data part of a config, checked and ready to be loaded.
 type Source struct {
-	stimuli   stimulusReader
-	responses responseReader
-	arrange   arranger
+	stimuli   StimulusReader
+	responses ResponseReader
+	arrange   Arranger
 	extra     config.Object
 	// match is check_stimuli_responses_match: movies and responses must have
 	// the same stimuli of the same length.
@@ -50,69 +48,54 @@ func newEnvironment(options Options) *environment {
 // The parts of a Source, one for each node of the config. Each has passed all
 // checks that need no data.
 type (
-	stimulusReader interface {
+	// StimulusReader reads the movies.
+	StimulusReader interface {
 		readStimuli(ctx context.Context, env *environment) (*stimuli, error)
 		// shared tells that all sessions saw one movie.
 		shared() bool
+		location() location
 	}
-	responseReader interface {
+	// ResponseReader reads the responses.
+	ResponseReader interface {
 		readResponses(ctx context.Context, env *environment) ([]*recording, error)
+		location() location
 	}
-	// arranger splits recordings into training, validation and test.
-	arranger interface {
+	// Arranger splits recordings into training, validation and test.
+	Arranger interface {
 		arrange(m *movies, r *recording) (*Session, error)
 		// shared tells that it wants one movie for all sessions.
 		shared() bool
+		sizes() clipSettings
 	}
 )
 
 // The names under _target_ of each kind of node.
 var (
-	stimulusReaders = table[stimulusReader]("stimulus reader", map[string]config.Factory[struct{}, stimulusReader]{
-		"openretina.data_io.hoefling_2024.stimuli.movies_from_pickle": build[stimulusReader, moviesFromPickle],
-		"openretina.data_io.h5_dataset_reader.load_stimuli":           build[stimulusReader, directoryStimuli],
-	})
-	responseReaders = table[responseReader]("response reader", map[string]config.Factory[struct{}, responseReader]{
-		"openretina.data_io.hoefling_2024.responses.make_final_responses": build[responseReader, hoeflingResponses],
-		"openretina.data_io.h5_dataset_reader.load_responses":             build[responseReader, directoryResponses],
-	})
-	arrangers = table[arranger]("dataloader", map[string]config.Factory[struct{}, arranger]{
-		"openretina.data_io.hoefling_2024.dataloaders.natmov_dataloaders_v2": build[arranger, sharedMovie],
-		"openretina.data_io.base_dataloader.multiple_movies_dataloaders":     build[arranger, movieEach],
-	})
+	StimulusReaders = &config.Registry[struct{}, StimulusReader]{What: "stimulus reader"}
+	ResponseReaders = &config.Registry[struct{}, ResponseReader]{What: "response reader"}
+	Arrangers       = &config.Registry[struct{}, Arranger]{What: "dataloader"}
+	// Recordings are what data_dict of Höfling's responses may call.
+	Recordings = &config.Registry[struct{}, recordings]{What: "function"}
 )
 
-func table[T any](what string, factories map[string]config.Factory[struct{}, T]) *config.Registry[struct{}, T] {
-	r := &config.Registry[struct{}, T]{What: what}
-	for target, factory := range factories {
-		r.Register(target, factory)
-	}
-	return r
-}
+func init() { //nolint:gochecknoinits // fills the tables above, nothing else
+	config.Register(StimulusReaders, "openretina.data_io.hoefling_2024.stimuli.movies_from_pickle",
+		moviesFromPickle{}, moviesFromPickle.build)
+	config.Register(StimulusReaders, "openretina.data_io.h5_dataset_reader.load_stimuli",
+		directoryStimuli{}, directoryStimuli.build)
 
-// fromNode is a part of a Source that reads itself from its node: fill decodes
-// the node over the Python package's defaults and checks the values.
-type fromNode[S any] interface {
-	*S
-	fill(n *config.Node) error
-}
+	config.Register(ResponseReaders, "openretina.data_io.hoefling_2024.responses.make_final_responses",
+		defaultHoeflingResponses(), hoeflingResponses.build)
+	config.Register(ResponseReaders, "openretina.data_io.h5_dataset_reader.load_responses",
+		directoryResponses{}, directoryResponses.build)
 
-// build makes a part of a Source of type *S, which implements T.
-func build[T any, S any, P fromNode[S]](n *config.Node, _ struct{}) (T, error) {
-	part := P(new(S))
-	if err := part.fill(n); err != nil {
-		var none T
-		return none, err
-	}
-	return any(part).(T), nil
-}
+	config.Register(Arrangers, "openretina.data_io.hoefling_2024.dataloaders.natmov_dataloaders_v2",
+		defaultSharedMovie(), sharedMovie.build)
+	config.Register(Arrangers, "openretina.data_io.base_dataloader.multiple_movies_dataloaders",
+		defaultMovieEach(), movieEach.build)
 
-// refused is an error about a node of the config.
-func refused(n *config.Node, format string, args ...any) *config.Error {
-	return &config.Error{
-		Class: "DecodeError", Message: n.Path() + ": " + fmt.Sprintf(format, args...),
-		Key: n.Path(), Origin: n.Origin(),
-	}
+	config.Register(Recordings, loadFunction, loadHDF5{}, loadHDF5.build)
+	config.Register(Recordings, filterFunction, paperFilter(), cellFilter.build)
 }
 
 // ParseConfig checks the nodes data_io, dataloader and
@@ -120,73 +103,52 @@ func refused(n *config.Node, format string, args ...any) *config.Error {
 // Its errors are those of the config: a *config.Error or a config.ErrorList.
 func ParseConfig(cfg *config.Node) (*Source, error) {
 	s := &Source{}
-	var errs config.ErrorList
-	s.stimuli = part(cfg, "data_io.stimuli", stimulusReaders, &errs)
-	s.responses = part(cfg, "data_io.responses", responseReaders, &errs)
-	s.arrange = part(cfg, "dataloader", arrangers, &errs)
-	decode(cfg, "data_io.data_info", func(n *config.Node) error {
+	var problems config.Problems
+	s.stimuli = part(cfg, "data_io.stimuli", StimulusReaders, &problems)
+	s.responses = part(cfg, "data_io.responses", ResponseReaders, &problems)
+	s.arrange = part(cfg, "dataloader", Arrangers, &problems)
+	read(cfg, "data_io.data_info", func(n *config.Node) error {
 		resolved, err := n.Resolve()
 		if err == nil {
 			s.extra, _ = resolved.Value().(config.Object)
 		}
 		return err
-	}, &errs)
-	decode(cfg, "check_stimuli_responses_match", func(n *config.Node) error { return n.Decode(&s.match) }, &errs)
-	if len(errs) == 0 && s.stimuli.shared() != s.arrange.shared() {
+	}, &problems)
+	read(cfg, "check_stimuli_responses_match", func(n *config.Node) error { return n.Decode(&s.match) }, &problems)
+	if s.stimuli != nil && s.arrange != nil && s.stimuli.shared() != s.arrange.shared() {
 		n, _ := cfg.At("dataloader")
-		errs = append(errs, refused(n, "this dataloader and data_io.stimuli do not go together: one has a movie for all "+
-			"sessions, the other one for each"))
+		problems.Add(config.Errorf(n, "dataloader: this dataloader and data_io.stimuli do not go together: one has a movie for "+
+			"all sessions, the other one for each"))
 	}
-	switch len(errs) {
-	case 0:
-		return s, nil
-	case 1:
-		return nil, errs[0]
+	if err := problems.InOrder(cfg); err != nil {
+		return nil, err
 	}
-	return nil, errs
+	return s, nil
 }
 
 // part builds what a node names; a missing node is an error.
-func part[T any](cfg *config.Node, path string, known *config.Registry[struct{}, T], errs *config.ErrorList) (built T) {
-	if _, ok := cfg.At(path); !ok {
-		*errs = append(*errs, &config.Error{
-			Class: "DecodeError", Key: path, Message: path + " is missing", Origin: cfg.Origin(),
+func part[T any](cfg *config.Node, path string, known *config.Registry[struct{}, T], problems *config.Problems) (built T) {
+	n, err := cfg.Select(path)
+	if err == nil && n == nil {
+		err = &config.Error{
+			Class: "ConfigError", Key: path, Message: path + " is missing", Origin: cfg.Origin(),
 			Hint: "it says where the data comes from",
-		})
-		return built
+		}
 	}
-	decode(cfg, path, func(n *config.Node) (err error) {
+	if err == nil {
 		built, err = known.Build(n, struct{}{})
-		return err
-	}, errs)
+	}
+	problems.Add(err)
 	return built
 }
 
-// decode reads a node if it is there and keeps the errors.
-func decode(cfg *config.Node, path string, read func(*config.Node) error, errs *config.ErrorList) {
+// read reads a node if it is there.
+func read(cfg *config.Node, path string, to func(*config.Node) error, problems *config.Problems) {
 	n, err := cfg.Select(path)
-	if err == nil {
-		if n == nil || n.Kind() == config.Null {
-			return
-		}
-		err = read(n)
+	if err == nil && n != nil && n.Kind() != config.Null {
+		err = to(n)
 	}
-	keep(errs, err)
-}
-
-// keep adds an error of the config to a list.
-func keep(errs *config.ErrorList, err error) {
-	var one *config.Error
-	var many config.ErrorList
-	switch {
-	case err == nil:
-	case errors.As(err, &many):
-		*errs = append(*errs, many...)
-	case errors.As(err, &one):
-		*errs = append(*errs, one)
-	default:
-		*errs = append(*errs, &config.Error{Class: "DecodeError", Cause: err})
-	}
+	problems.Add(err)
 }
 
 // Load reads the data.

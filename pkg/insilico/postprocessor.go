@@ -1,6 +1,7 @@
 package insilico
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -22,10 +23,10 @@ type Range [2]*float64
 // Ranges are one Range for each channel.
 type Ranges []Range
 
-func (r Ranges) check(n *config.Node) error {
+func (r Ranges) validate() error {
 	for i, bounds := range r {
 		if low, high := bounds[0], bounds[1]; low != nil && high != nil && (*low > *high || math.IsNaN(*low-*high)) {
-			return refuse(n, "min_max_values: the range of channel %d starts at %v, above its end %v", i, *low, *high)
+			return config.Refuse("min_max_values", "min_max_values: the range of channel %d starts at %v, above its end %v", i, *low, *high)
 		}
 	}
 	return nil
@@ -78,15 +79,13 @@ func positive(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 // flat is x (batch, …) as (batch, all else).
 func flat(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Reshape(x, s.Dim(x, 0), -1) }
 
-func changeNormFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
-	var c ChangeNormJointlyClipRangeSeparately
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
+// Validate refuses norms and ranges that are none.
+func (c ChangeNormJointlyClipRangeSeparately) Validate() error {
+	err := c.MinMaxValues.validate()
 	if c.Norm != nil && !positive(*c.Norm) {
-		return nil, refuse(n, "norm %v is not a positive number", *c.Norm)
+		err = errors.Join(config.Refuse("norm", "norm %v is not a positive number", *c.Norm), err)
 	}
-	return c, c.MinMaxValues.check(n)
+	return err
 }
 
 // TemporalGaussianLowPassFilterProcessor smooths each pixel over time with a
@@ -134,22 +133,27 @@ func (l TemporalGaussianLowPassFilterProcessor) kernel() []float32 {
 // maxKernelSize bounds the filter's length in frames; stimuli are far shorter.
 const maxKernelSize = 100_000
 
-func lowPassFromConfig(n *config.Node, _ struct{}) (Postprocessor, error) {
-	var c struct {
-		TemporalGaussianLowPassFilterProcessor `yaml:",inline"`
+type lowPassArguments struct {
+	TemporalGaussianLowPassFilterProcessor `yaml:",inline"`
 
-		// Device is the Python class's argument; the filter is always where the
-		// stimulus is.
-		Device string `yaml:"device"`
+	// Device is the Python class's argument; the filter is always where the
+	// stimulus is.
+	Device string `yaml:"device"`
+}
+
+// Validate refuses filters without a width.
+func (a lowPassArguments) Validate() error {
+	var problems []error
+	if !positive(a.Sigma) {
+		problems = append(problems, config.Refuse("sigma", "sigma %v is not a positive number of frames", a.Sigma))
 	}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
+	if a.KernelSize < 1 || a.KernelSize > maxKernelSize {
+		problems = append(problems, config.Refuse("kernel_size",
+			"kernel_size %d is not a number of frames from 1 to %d", a.KernelSize, maxKernelSize))
 	}
-	if !positive(c.Sigma) {
-		return nil, refuse(n, "sigma %v is not a positive number of frames", c.Sigma)
-	}
-	if c.KernelSize < 1 || c.KernelSize > maxKernelSize {
-		return nil, refuse(n, "kernel_size %d is not a number of frames from 1 to %d", c.KernelSize, maxKernelSize)
-	}
-	return c.TemporalGaussianLowPassFilterProcessor, nil
+	return errors.Join(problems...)
+}
+
+func (a lowPassArguments) filter(struct{}) (Postprocessor, error) {
+	return a.TemporalGaussianLowPassFilterProcessor, nil
 }

@@ -1,6 +1,7 @@
 package insilico
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -48,36 +49,41 @@ func (r SliceMeanReducer) Window(frames int64) (start, length int64, warning str
 		frames, r.Start, length), nil
 }
 
-// checkAxis refuses all axes but time, the one that is left when the mean over
-// the neurons has been taken.
-func checkAxis(n *config.Node, axis int) error {
-	if axis != 0 && axis != -1 {
-		return refuseKey(n, "axis", "axis %d: the mean response of the neurons has one axis, time, which is 0", axis)
+// axis is the one over which a reducer takes the mean: time, the one that is left
+// when the mean over the neurons has been taken.
+type axis int
+
+func (a axis) check() error {
+	if a != 0 && a != -1 {
+		return config.Refuse("axis", "axis %d: the mean response of the neurons has one axis, time, which is 0", a)
 	}
 	return nil
 }
 
-func meanReducerFromConfig(n *config.Node, _ struct{}) (Reducer, error) {
-	var c struct {
-		Axis int `yaml:"axis"`
-	}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
-	return MeanReducer{}, checkAxis(n, c.Axis)
+type meanArguments struct {
+	Axis axis `yaml:"axis"`
 }
 
-func sliceMeanReducerFromConfig(n *config.Node, _ struct{}) (Reducer, error) {
-	var c struct {
-		Axis   int   `yaml:"axis"`
-		Start  int64 `yaml:"start,required"`
-		Length int64 `yaml:"length,required"`
+// Validate refuses other axes than time.
+func (a meanArguments) Validate() error { return a.Axis.check() }
+
+func (meanArguments) reducer(struct{}) (Reducer, error) { return MeanReducer{}, nil }
+
+type sliceArguments struct {
+	Axis   axis  `yaml:"axis"`
+	Start  int64 `yaml:"start,required"`
+	Length int64 `yaml:"length,required"`
+}
+
+// Validate refuses other axes than time, and empty windows.
+func (a sliceArguments) Validate() error {
+	err := a.Axis.check()
+	if a.Length < 1 {
+		err = errors.Join(err, config.Refuse("length", "length %d: a window has at least one frame", a.Length))
 	}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
-	if c.Length < 1 {
-		return nil, refuseKey(n, "length", "length %d: a window has at least one frame", c.Length)
-	}
-	return SliceMeanReducer{Start: c.Start, Length: c.Length}, checkAxis(n, c.Axis)
+	return err
+}
+
+func (a sliceArguments) reducer(struct{}) (Reducer, error) {
+	return SliceMeanReducer{Start: a.Start, Length: a.Length}, nil
 }

@@ -8,11 +8,11 @@ import (
 // package's classes under their full names, and under the shorter ones that
 // openretina.insilico exports.
 var (
-	objectives     = &config.Registry[struct{}, IncreaseObjective]{What: "objective"}
-	reducers       = &config.Registry[struct{}, Reducer]{What: "reducer"}
-	postprocessors = &config.Registry[struct{}, Postprocessor]{What: "postprocessor"}
-	regularizers   = &config.Registry[struct{}, Regularizer]{What: "regularizer"}
-	stoppers       = &config.Registry[struct{}, Stopper]{What: "stopper"}
+	Objectives     = &config.Registry[struct{}, IncreaseObjective]{What: "objective"}
+	Reducers       = &config.Registry[struct{}, Reducer]{What: "reducer"}
+	Postprocessors = &config.Registry[struct{}, Postprocessor]{What: "postprocessor"}
+	Regularizers   = &config.Registry[struct{}, Regularizer]{What: "regularizer"}
+	Stoppers       = &config.Registry[struct{}, Stopper]{What: "stopper"}
 )
 
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
@@ -20,18 +20,24 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 	const full = short + "stimulus_optimization."
 
 	for _, module := range []string{full + "objective.", short} {
-		objectives.Register(module+"IncreaseObjective", increaseFromConfig)
-		reducers.Register(module+"MeanReducer", meanReducerFromConfig)
-		reducers.Register(module+"SliceMeanReducer", sliceMeanReducerFromConfig)
+		config.Register(Objectives, module+"IncreaseObjective", IncreaseObjective{}, itself[IncreaseObjective, IncreaseObjective])
+		config.Register(Reducers, module+"MeanReducer", meanArguments{}, meanArguments.reducer)
+		config.Register(Reducers, module+"SliceMeanReducer", sliceArguments{}, sliceArguments.reducer)
 	}
 
-	postprocessors.Register(full+"regularizer.ChangeNormJointlyClipRangeSeparately", changeNormFromConfig)
-	postprocessors.Register(full+"regularizer.TemporalGaussianLowPassFilterProcessor", lowPassFromConfig)
+	config.Register(Postprocessors, full+"regularizer.ChangeNormJointlyClipRangeSeparately",
+		ChangeNormJointlyClipRangeSeparately{}, itself[ChangeNormJointlyClipRangeSeparately, Postprocessor])
+	config.Register(Postprocessors, full+"regularizer.TemporalGaussianLowPassFilterProcessor",
+		lowPassArguments{}, lowPassArguments.filter)
 
-	regularizers.Register(full+"regularizer.RangeRegularizationLoss", rangeLossFromConfig)
+	config.Register(Regularizers, full+"regularizer.RangeRegularizationLoss",
+		RangeRegularizationLoss{Factor: 1}, itself[RangeRegularizationLoss, Regularizer])
 
-	stoppers.Register(full+"optimization_stopper.EarlyStopper", earlyStopperFromConfig)
+	config.Register(Stoppers, full+"optimization_stopper.EarlyStopper", EarlyStopper{Patience: 1}, itself[EarlyStopper, Stopper])
 	for _, module := range []string{full + "optimization_stopper.", short} {
-		stoppers.Register(module+"OptimizationStopper", optimizationStopperFromConfig)
+		config.Register(Stoppers, module+"OptimizationStopper", OptimizationStopper{}, itself[OptimizationStopper, Stopper])
 	}
 }
+
+// itself is for things that are their own arguments.
+func itself[A, T any](arguments A, _ struct{}) (T, error) { return any(arguments).(T), nil } //nolint:unparam // Register wants an error

@@ -3,7 +3,6 @@ package insilico
 import (
 	"fmt"
 
-	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -52,10 +51,5 @@ func (r RangeRegularizationLoss) inside(s *torch.Scope, x *torch.Tensor) *torch.
 	return r.MinMaxValues.clip(s, x)
 }
 
-func rangeLossFromConfig(n *config.Node, _ struct{}) (Regularizer, error) {
-	r := RangeRegularizationLoss{Factor: 1}
-	if err := n.Decode(&r); err != nil {
-		return nil, err
-	}
-	return r, r.MinMaxValues.check(n)
-}
+// Validate refuses ranges that end before they start.
+func (r RangeRegularizationLoss) Validate() error { return r.MinMaxValues.validate() }

@@ -1,7 +1,7 @@
 package insilico
 
 import (
-	"fmt"
+	"errors"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -47,19 +47,22 @@ type Init struct {
 	Path  string
 }
 
+// Forms are a number and a path.
+func (Init) Forms() []any { return []any{float64(0), ""} }
+
 // UnmarshalNode reads a number or a path.
 func (i *Init) UnmarshalNode(n *config.Node) error {
 	if n.Kind() == config.String {
 		return n.Decode(&i.Path)
 	}
 	if n.Kind() != config.Int && n.Kind() != config.Float {
-		return refuse(n, "%s must be a number, the scale of the random start, or the path of an .npy file", n.Path())
+		return config.Errorf(n, "%s must be a number, the scale of the random start, or the path of an .npy file", n.Path())
 	}
 	if err := n.Decode(&i.Scale); err != nil {
 		return err
 	}
 	if math.IsNaN(i.Scale) || math.IsInf(i.Scale, 0) {
-		return refuse(n, "%s is %v, not a finite number", n.Path(), i.Scale)
+		return config.Errorf(n, "%s is %v, not a finite number", n.Path(), i.Scale)
 	}
 	return nil
 }
@@ -70,69 +73,74 @@ const (
 	maxFrames = 1_000_000
 )
 
-// FromConfig reads the node `mei`. Its parts have the names and arguments of the
-// Python package's classes. postprocessors and regularizers are lists, or one
-// entry alone; null and [] switch them off, null the stopper too. A reducer of
-// null takes the mean over the whole response.
-func FromConfig(n *config.Node) (*Settings, error) {
-	var c struct {
-		MaxSteps       int          `yaml:"max_steps,required"`
-		Frames         int          `yaml:"frames,required"`
-		Seed           uint64       `yaml:"seed"`
-		Init           Init         `yaml:"init,required"`
-		Objective      *config.Node `yaml:"objective"`
-		Reducer        *config.Node `yaml:"reducer,required"`
-		Optimizer      *config.Node `yaml:"optimizer,required"`
-		Postprocessors *config.Node `yaml:"postprocessors"`
-		Regularizers   *config.Node `yaml:"regularizers"`
-		Stopper        *config.Node `yaml:"stopper"`
-	}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
+// Config is the node mei, whose parts are not read yet.
+type Config struct {
+	MaxSteps       int          `yaml:"max_steps,required"`
+	Frames         int          `yaml:"frames,required"`
+	Seed           uint64       `yaml:"seed"`
+	Init           Init         `yaml:"init,required"`
+	Objective      *config.Node `yaml:"objective" of:"objective"`
+	Reducer        *config.Node `yaml:"reducer,required" of:"reducer"`
+	Optimizer      *config.Node `yaml:"optimizer,required" of:"optimizer"`
+	Postprocessors *config.Node `yaml:"postprocessors" of:"postprocessor"`
+	Regularizers   *config.Node `yaml:"regularizers" of:"regularizer"`
+	Stopper        *config.Node `yaml:"stopper" of:"stopper"`
+}
+
+// Validate refuses sizes far beyond any use.
+func (c Config) Validate() error {
+	var problems []error
 	if c.MaxSteps < 0 || c.MaxSteps > maxSteps {
-		return nil, refuseKey(n, "max_steps", "max_steps %d is not from 0 to %d", c.MaxSteps, maxSteps)
+		problems = append(problems, config.Refuse("max_steps", "max_steps %d is not from 0 to %d", c.MaxSteps, maxSteps))
 	}
 	if c.Frames < 1 || c.Frames > maxFrames {
-		return nil, refuseKey(n, "frames", "frames %d is not from 1 to %d", c.Frames, maxFrames)
+		problems = append(problems, config.Refuse("frames", "frames %d is not from 1 to %d", c.Frames, maxFrames))
 	}
-	composed, err := n.Resolve()
-	if err != nil {
+	return errors.Join(problems...)
+}
+
+// FromConfig reads the node `mei` and tells all that is wrong with it. Its parts
+// have the names and arguments of the Python package's classes. postprocessors and
+// regularizers are lists, or one entry alone; null and [] switch them off, null the
+// stopper too. A reducer of null takes the mean over the whole response.
+func FromConfig(n *config.Node) (*Settings, error) {
+	var c Config
+	var problems config.Problems
+	problems.Add(n.Read(&c))
+	s := &Settings{MaxSteps: c.MaxSteps, Frames: c.Frames, Seed: c.Seed, Init: c.Init}
+	s.Objective = buildOr(Objectives, c.Objective, IncreaseObjective{}, &problems)
+	s.Reducer = buildOr(Reducers, c.Reducer, Reducer(MeanReducer{}), &problems)
+	if c.Optimizer != nil {
+		var err error
+		s.Optimizer, err = optim.FromConfig(c.Optimizer)
+		problems.Add(err)
+	}
+	s.Postprocessors = buildAll(Postprocessors, c.Postprocessors, &problems)
+	s.Regularizers = buildAll(Regularizers, c.Regularizers, &problems)
+	s.Stopper = buildOr(Stoppers, c.Stopper, nil, &problems)
+	if err := problems.InOrder(n); err != nil {
 		return nil, err
 	}
-	s := &Settings{MaxSteps: c.MaxSteps, Frames: c.Frames, Seed: c.Seed, Init: c.Init, Node: composed}
-	if s.Objective, err = buildOr(objectives, c.Objective, IncreaseObjective{}); err != nil {
-		return nil, err
-	}
-	if s.Reducer, err = buildOr(reducers, c.Reducer, Reducer(MeanReducer{})); err != nil {
-		return nil, err
-	}
-	if s.Optimizer, err = optim.FromConfig(c.Optimizer); err != nil {
-		return nil, err
-	}
-	if s.Postprocessors, err = buildAll(postprocessors, c.Postprocessors); err != nil {
-		return nil, err
-	}
-	if s.Regularizers, err = buildAll(regularizers, c.Regularizers); err != nil {
-		return nil, err
-	}
-	s.Stopper, err = buildOr(stoppers, c.Stopper, nil)
+	var err error
+	s.Node, err = n.Resolve()
 	return s, err
 }
 
 // buildOr builds the thing that a node describes, or gives otherwise where there
 // is none.
-func buildOr[T any](r *config.Registry[struct{}, T], n *config.Node, otherwise T) (T, error) {
+func buildOr[T any](r *config.Registry[struct{}, T], n *config.Node, otherwise T, problems *config.Problems) T {
 	if n == nil || n.Kind() == config.Null {
-		return otherwise, nil
+		return otherwise
 	}
-	return r.Build(n, struct{}{})
+	thing, err := r.Build(n, struct{}{})
+	problems.Add(err)
+	return thing
 }
 
 // buildAll builds the things of a list, or of a mapping that describes one.
-func buildAll[T any](r *config.Registry[struct{}, T], n *config.Node) ([]T, error) {
+func buildAll[T any](r *config.Registry[struct{}, T], n *config.Node, problems *config.Problems) []T {
 	if n == nil || n.Kind() == config.Null {
-		return nil, nil
+		return nil
 	}
 	nodes := n.Items()
 	if n.Kind() != config.List {
@@ -141,29 +149,8 @@ func buildAll[T any](r *config.Registry[struct{}, T], n *config.Node) ([]T, erro
 	var list []T
 	for _, item := range nodes {
 		thing, err := r.Build(item, struct{}{})
-		if err != nil {
-			return nil, err
-		}
+		problems.Add(err)
 		list = append(list, thing)
 	}
-	return list, nil
-}
-
-func valueError(format string, args ...any) *config.Error {
-	return &config.Error{Class: "ValueError", Message: fmt.Sprintf(format, args...)}
-}
-
-// refuse is the error of a value that a node must not have.
-func refuse(n *config.Node, format string, args ...any) error {
-	e := valueError(format, args...)
-	e.Key, e.Origin = n.Path(), n.Origin()
-	return e
-}
-
-// refuseKey is refuse of the value under a key of n.
-func refuseKey(n *config.Node, key, format string, args ...any) error {
-	if value, ok := n.Get(key); ok {
-		n = value
-	}
-	return refuse(n, format, args...)
+	return list
 }

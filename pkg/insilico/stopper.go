@@ -57,25 +57,10 @@ func (e EarlyStopper) Watch() func(float64) bool {
 	}
 }
 
-func (o OptimizationStopper) check(n *config.Node) error {
+// Validate refuses limits below zero.
+func (o OptimizationStopper) Validate() error {
 	if o.Limit() < 0 {
-		return refuse(n, "max_iterations %d is negative", o.Limit())
+		return config.Refuse("max_iterations", "max_iterations %d is negative", o.Limit())
 	}
 	return nil
-}
-
-func optimizationStopperFromConfig(n *config.Node, _ struct{}) (Stopper, error) {
-	var o OptimizationStopper
-	if err := n.Decode(&o); err != nil {
-		return nil, err
-	}
-	return o, o.check(n)
-}
-
-func earlyStopperFromConfig(n *config.Node, _ struct{}) (Stopper, error) {
-	e := EarlyStopper{Patience: 1}
-	if err := n.Decode(&e); err != nil {
-		return nil, err
-	}
-	return e, e.check(n)
 }

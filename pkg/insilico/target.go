@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/models"
 )
 
@@ -118,9 +117,4 @@ func (o IncreaseObjective) Targets(neurons []Neuron) []Neurons {
 		targets[i] = Neurons{n}
 	}
 	return targets
-}
-
-func increaseFromConfig(n *config.Node, _ struct{}) (IncreaseObjective, error) {
-	var o IncreaseObjective
-	return o, n.Decode(&o)
 }

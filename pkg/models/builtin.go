@@ -26,23 +26,30 @@ type ReadoutBuilder func(p nn.Path, neurons int, meanActivity []float32) (Readou
 // The tables of what configs may name under _target_. A new model is a file of
 // its own and a line here.
 var (
-	cores    = &config.Registry[CoreDeps, Core]{What: "core"}
-	readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
-	losses   = &config.Registry[struct{}, Loss]{What: "loss"}
+	// Models are names of the one class of models; configs may leave them out.
+	Models   = &config.Registry[struct{}, UnifiedConfig]{What: "model"}
+	Cores    = &config.Registry[CoreDeps, Core]{What: "core"}
+	Readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
+	Losses   = &config.Registry[struct{}, Loss]{What: "loss"}
 )
 
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
-	cores.Register("openretina.modules.core.base_core.SimpleCoreWrapper", simpleCoreFromConfig)
+	config.Register(Models, "openretina.models.core_readout.UnifiedCoreReadout",
+		defaultUnified(), func(c UnifiedConfig, _ struct{}) (UnifiedConfig, error) { return c, nil })
 
-	readouts.Register("openretina.modules.readout.multi_readout.MultiGaussianMaskReadout", gaussianMasksFromConfig)
+	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
+		defaultSimpleCore(), SimpleCoreConfig.build)
+
+	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
+		defaultGaussianMasks(), GaussianMaskConfig.builder)
 
 	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.poisson."} {
-		losses.Register(module+"PoissonLoss3d", poissonFromConfig)
+		config.Register(Losses, module+"PoissonLoss3d", poissonLoss{Bias: defaultLossBias}, loss[poissonLoss])
 	}
 	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.correlation."} {
-		losses.Register(module+"CorrelationLoss3d", correlationFromConfig)
+		config.Register(Losses, module+"CorrelationLoss3d", CorrelationLoss{Bias: defaultLossBias, Negate: true}, loss[CorrelationLoss])
 	}
 	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.mse."} {
-		losses.Register(module+"MSE3d", mseFromConfig)
+		config.Register(Losses, module+"MSE3d", mseLoss{}, loss[mseLoss])
 	}
 }

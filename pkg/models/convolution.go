@@ -2,7 +2,9 @@ package models
 
 import (
 	"math"
+	"slices"
 
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
@@ -50,7 +52,14 @@ func newConvolution(p nn.Path, kind string, c convSettings) (convolution, error)
 	case "time_independent":
 		return newTimeIndependentConv(p, c), nil
 	}
-	return nil, refuse("convolution_type",
+	return nil, checkConvolutionType(kind)
+}
+
+func checkConvolutionType(kind string) error {
+	if slices.Contains([]string{"custom_separable", "separable", "full", "time_independent"}, kind) {
+		return nil
+	}
+	return config.Refuse("convolution_type",
 		"Un-implemented conv_type %s: choose custom_separable, separable, full or time_independent", kind)
 }
 
@@ -68,7 +77,7 @@ type stSeparableConv struct {
 
 func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
 	if c.time < subsampling {
-		return nil, refuse("temporal_kernel_sizes",
+		return nil, config.Refuse("temporal_kernel_sizes",
 			"Length cannot be smaller than subsampling factor: length=%d subsampling_factor=%d", c.time, subsampling)
 	}
 	k := c.time / subsampling

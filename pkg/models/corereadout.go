@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -45,13 +46,13 @@ type UnifiedConfig struct {
 	InShape        []int64      `yaml:"in_shape,required"`
 	HiddenChannels []int64      `yaml:"hidden_channels"`
 	NNeuronsDict   *config.Node `yaml:"n_neurons_dict,runtime"`
-	Core           *config.Node `yaml:"core,required"`
-	Readout        *config.Node `yaml:"readout,required"`
+	Core           *config.Node `yaml:"core,required" of:"core"`
+	Readout        *config.Node `yaml:"readout,required" of:"readout"`
 	LearningRate   float64      `yaml:"learning_rate"`
-	Loss           *config.Node `yaml:"loss"`
-	EvaluationLoss *config.Node `yaml:"evaluation_loss"`
-	Optimizer      *config.Node `yaml:"optimizer"`
-	LRScheduler    *config.Node `yaml:"lr_scheduler"`
+	Loss           *config.Node `yaml:"loss" of:"loss"`
+	EvaluationLoss *config.Node `yaml:"evaluation_loss" of:"loss"`
+	Optimizer      *config.Node `yaml:"optimizer" of:"optimizer"`
+	LRScheduler    *config.Node `yaml:"lr_scheduler" of:"lr_scheduler"`
 }
 
 // Session is what a readout is made for.
@@ -72,8 +73,8 @@ type Options struct {
 
 // New builds a model from the node `model` of a config.
 func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
-	c := defaultUnified()
-	if err := n.Decode(&c); err != nil {
+	c, err := readUnified(n)
+	if err != nil {
 		return nil, err
 	}
 	m, err := newUnified(c, sessions, o, true)
@@ -86,28 +87,57 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 // Check finds out what is wrong with the node `model` of a config before there is
 // data: it builds the model with one neuron, and computes the penalties.
 func Check(n *config.Node) error {
-	c := defaultUnified()
-	if err := n.Decode(&c); err != nil {
-		return err
+	if err := checkClass(n); err != nil {
+		return err // the arguments of another class are none of ours
 	}
+	c, err := readUnified(n)
+	var problems config.Problems
+	problems.Add(err)
 	m, err := newUnified(c, []Session{{Name: "session", Neurons: 1}}, Options{}, false)
 	if err != nil {
-		return locate(n, err)
+		problems.AddAt(n, err)
+		return problems.Err()
 	}
 	defer m.Close()
-	return torch.Do(context.Background(), torch.Inference, func(s *torch.Scope) error {
+	problems.AddAt(c.Core, torch.Do(context.Background(), torch.Inference, func(s *torch.Scope) error {
 		m.Core.Regularizer(s)
-		return locate(c.Core, s.Err())
-	})
+		return s.Err()
+	}))
+	return problems.Err()
+}
+
+// readUnified gives what could be read also where it fails.
+func readUnified(n *config.Node) (UnifiedConfig, error) {
+	c := defaultUnified()
+	if err := checkClass(n); err != nil {
+		return c, err
+	}
+	err := n.Read(&c)
+	return c, err
+}
+
+// checkClass refuses other classes than UnifiedCoreReadout, which need not be named.
+func checkClass(n *config.Node) error {
+	if target, ok := n.Get(config.TargetKey); !ok || target.Kind() == config.Null {
+		return nil
+	}
+	return Models.Check(n)
 }
 
 func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} }
 
+// Validate refuses a shape that is none.
+func (c *UnifiedConfig) Validate() error {
+	if !c.hasShape() {
+		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+	}
+	return nil
+}
+
+func (c *UnifiedConfig) hasShape() bool { return len(c.InShape) == 4 && slices.Min(c.InShape) >= 1 }
+
 // newUnified makes a model, fresh or for the weights of a file.
 func newUnified(c UnifiedConfig, sessions []Session, o Options, fresh bool) (m *CoreReadout, err error) {
-	if len(c.InShape) != 4 || slices.Min(c.InShape) < 1 {
-		return nil, refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
-	}
 	if len(sessions) == 0 {
 		return nil, fmt.Errorf("a model needs at least one session")
 	}
@@ -183,26 +213,11 @@ func build(o Options, fill func(*CoreReadout) error) (*CoreReadout, error) {
 	return m, nil
 }
 
-func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session, fresh bool) (err error) {
+// unified builds core, losses and readouts, and tells what is wrong with any of them.
+func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session, fresh bool) error {
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
-	deps := CoreDeps{Path: m.store.Root().Sub("core")}
-	if c.HiddenChannels != nil {
-		deps.Channels = append([]int64{c.InShape[0]}, c.HiddenChannels...)
-	}
-	if m.Core, err = cores.Build(c.Core, deps); err != nil {
-		return err
-	}
-	if m.Loss, err = lossOr(c.Loss, m.Loss); err != nil {
-		return err
-	}
-	if m.EvaluationLoss, err = lossOr(c.EvaluationLoss, m.EvaluationLoss); err != nil {
-		return err
-	}
-	features, err := m.Core.OutShape(m.InShape)
-	if err != nil {
-		return locate(c.Core, err)
-	}
-	if given, ok := c.Readout.Get("in_shape"); !ok || given.Kind() == config.Missing {
+	features, err := m.buildCore(c)
+	if err = errors.Join(err, m.chooseLosses(c)); err == nil && takesShape(c.Readout) {
 		m.readoutInShape = features
 		if fresh {
 			if err := m.firstStep(); err != nil {
@@ -210,18 +225,65 @@ func (m *CoreReadout) unified(c UnifiedConfig, sessions []Session, fresh bool) (
 			}
 		}
 	}
-	builder, err := readouts.Build(c.Readout, ReadoutDeps{InShape: m.readoutInShape})
-	if err != nil {
+	if features == nil {
+		features = []int64{1, 1, 1, 1} // to look at the readouts with
+	}
+	builder, readoutErr := buildReadouts(c.Readout, features)
+	if err = errors.Join(err, readoutErr); err != nil {
 		return err
 	}
 	return m.addReadouts(builder, sessions)
+}
+
+// buildCore makes the core and gives the shape of its features; nil where it is not
+// known.
+func (m *CoreReadout) buildCore(c UnifiedConfig) (features []int64, err error) {
+	if c.Core == nil {
+		return nil, config.Refuse("core", "the model has no core")
+	}
+	stimulus := int64(1)
+	if c.hasShape() {
+		stimulus = c.InShape[0]
+	}
+	deps := CoreDeps{Path: m.store.Root().Sub("core")}
+	if c.HiddenChannels != nil {
+		deps.Channels = append([]int64{stimulus}, c.HiddenChannels...)
+	}
+	if m.Core, err = Cores.Build(c.Core, deps); err != nil || !c.hasShape() {
+		return nil, errors.Join(err, c.Validate())
+	}
+	features, err = m.Core.OutShape(m.InShape)
+	return features, locate(c.Core, err)
+}
+
+func (m *CoreReadout) chooseLosses(c UnifiedConfig) error {
+	var lossErr, evaluationErr error
+	m.Loss, lossErr = lossOr(c.Loss, m.Loss)
+	m.EvaluationLoss, evaluationErr = lossOr(c.EvaluationLoss, m.EvaluationLoss)
+	return errors.Join(lossErr, evaluationErr)
+}
+
+// takesShape tells that a readout is to be sized by the core's features.
+func takesShape(readout *config.Node) bool {
+	if readout == nil {
+		return false
+	}
+	given, ok := readout.Get("in_shape")
+	return !ok || given.Kind() == config.Missing
+}
+
+func buildReadouts(n *config.Node, features []int64) (ReadoutBuilder, error) {
+	if n == nil {
+		return nil, config.Refuse("readout", "the model has no readout")
+	}
+	return Readouts.Build(n, ReadoutDeps{InShape: features})
 }
 
 func lossOr(n *config.Node, otherwise Loss) (Loss, error) {
 	if n == nil || n.Kind() == config.Null {
 		return otherwise, nil
 	}
-	return losses.Build(n, struct{}{})
+	return Losses.Build(n, struct{}{})
 }
 
 func (m *CoreReadout) addReadouts(builder ReadoutBuilder, sessions []Session) error {

@@ -35,19 +35,26 @@ type gaussianMask struct {
 	scale, bias, grid *torch.Tensor // (neurons), (neurons), (neurons, height, width, 2)
 }
 
-func gaussianMasksFromConfig(n *config.Node, d ReadoutDeps) (ReadoutBuilder, error) {
-	c := GaussianMaskConfig{MaskL1Reg: 1, FeatureWeightL1Reg: 1}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
+func defaultGaussianMasks() GaussianMaskConfig {
+	return GaussianMaskConfig{MaskL1Reg: 1, FeatureWeightL1Reg: 1}
+}
+
+// Complete takes the shape of the core's output.
+func (c *GaussianMaskConfig) Complete(d ReadoutDeps) {
 	if len(c.InShape) == 0 {
 		c.InShape = d.InShape
 	}
-	if len(c.InShape) != 4 || slices.Min(c.InShape) < 0 {
-		return nil, locate(n, refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape))
-	}
-	return c.build, nil
 }
+
+// Validate refuses shapes that are none.
+func (c *GaussianMaskConfig) Validate() error {
+	if len(c.InShape) != 4 || slices.Min(c.InShape) < 0 {
+		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+	}
+	return nil
+}
+
+func (c GaussianMaskConfig) builder(ReadoutDeps) (ReadoutBuilder, error) { return c.build, nil }
 
 func (c GaussianMaskConfig) build(p nn.Path, neurons int, meanActivity []float32) (Readout, error) {
 	n, channels := int64(neurons), c.InShape[0]

@@ -280,7 +280,11 @@ func TestSimpleCoresEqualThePythonPackages(t *testing.T) {
 						device := torchtest.Device(t, d)
 						r := readLayer(t, name+"_"+mode)
 						core, store := newLayer(t, device, r, func(p nn.Path) (Core, error) {
-							return simpleCoreFromConfig(index.settings(t, name+"_"+mode, nil), CoreDeps{Path: p})
+							c := defaultSimpleCore()
+							if err := index.settings(t, name+"_"+mode, nil).Read(&c); err != nil {
+								return nil, err
+							}
+							return c.build(CoreDeps{Path: p})
 						})
 						testCore(t, device, r, core, store, mode, index.number(t, "regularizers."+name+".regularizer"))
 					})
@@ -388,11 +392,11 @@ func TestGaussianMasksEqualThePythonPackages(t *testing.T) {
 					t.Run(d, func(t *testing.T) {
 						device := torchtest.Device(t, d)
 						readout, store := newLayer(t, device, r, func(p nn.Path) (Readout, error) {
-							build, err := gaussianMasksFromConfig(settings, ReadoutDeps{})
-							if err != nil {
+							c := defaultGaussianMasks()
+							if err := settings.Read(&c); err != nil {
 								return nil, err
 							}
-							return build(p, r["output"].Shape[2], nil)
+							return c.build(p, r["output"].Shape[2], nil)
 						})
 						testMask(t, device, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
 					})
@@ -525,7 +529,7 @@ func lossOf(t *testing.T, class, options string) Loss {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := losses.Build(n, struct{}{})
+	loss, err := Losses.Build(n, struct{}{})
 	if err != nil {
 		t.Fatal(err)
 	}

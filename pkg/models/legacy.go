@@ -55,7 +55,7 @@ func defaultLegacy() legacyConfig {
 
 func (m *CoreReadout) legacy(c legacyConfig, sessions []Session) (err error) {
 	if len(c.InShape) != 4 || slices.Min(c.InShape) < 1 {
-		return refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
 	}
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
 	m.Core, err = newSimpleCore(m.store.Root().Sub("core"), SimpleCoreConfig{

@@ -13,6 +13,11 @@ type Padding struct {
 	Size [3]int64
 }
 
+// Forms are those of the doc comment.
+func (Padding) Forms() []any {
+	return []any{false, int64(0), config.Words{"same", "valid"}, [3]int64{}}
+}
+
 // UnmarshalNode reads any of the forms.
 func (p *Padding) UnmarshalNode(n *config.Node) error {
 	*p = Padding{}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
@@ -77,7 +78,7 @@ func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
 	case "separable":
 		return temporalLaplace(s, c.layers[0].conv.(*torchSeparableConv).temporal)
 	}
-	s.Fail(refuse("gamma_temporal", "Temporal smoothness not supported for convolution_type=%s. "+
+	s.Fail(config.Refuse("gamma_temporal", "Temporal smoothness not supported for convolution_type=%s. "+
 		"Set the temporal smoothness regularization weight to 0.0 to still use this conv type.", c.ConvolutionType))
 	return nil
 }
@@ -103,6 +104,6 @@ func temporalLaplace(s *torch.Scope, kernel *torch.Tensor) *torch.Tensor {
 }
 
 func (c *simpleCore) unsupported(s *torch.Scope, gamma string) *torch.Tensor {
-	s.Fail(refuse(gamma, "%s needs spatial kernels, which convolution_type=%s does not have: set it to 0", gamma, c.ConvolutionType))
+	s.Fail(config.Refuse(gamma, "%s needs spatial kernels, which convolution_type=%s does not have: set it to 0", gamma, c.ConvolutionType))
 	return nil
 }

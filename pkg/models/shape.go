@@ -1,33 +1,18 @@
 package models
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
-// badArgument is an argument of a layer that makes no sense.
-type badArgument struct{ key, msg string }
-
-func (e *badArgument) Error() string { return e.msg }
-
-func refuse(key, format string, args ...any) error {
-	return &badArgument{key: key, msg: fmt.Sprintf(format, args...)}
-}
-
 // locate gives a bad argument the file and line of its config; other errors stay
 // as they are.
 func locate(n *config.Node, err error) error {
-	var bad *badArgument
-	if !errors.As(err, &bad) {
-		return err
-	}
-	if value, ok := n.Get(bad.key); ok {
-		n = value
-	}
-	return config.Errorf(n, "%s", bad.msg)
+	var problems config.Problems
+	problems.AddAt(n, err)
+	return problems.Err()
 }
 
 // size is (time, height, width).
@@ -54,19 +39,19 @@ func (s size) after(kernel, stride size, p Padding) (size, error) {
 // stimulus of shape in (channels, time, height, width) has.
 func (c *simpleCore) OutShape(in []int64) ([]int64, error) {
 	if len(in) != 4 || (in[0] != c.Channels[0] && c.squash == nil) {
-		return nil, fmt.Errorf("the core takes a stimulus of %d channels, time, height and width, not %s",
+		return nil, config.Refuse("channels", "the core takes a stimulus of %d channels, time, height and width, not %s",
 			c.Channels[0], torch.FormatShape(in))
 	}
 	s := size{in[1], in[2], in[3]}
 	var err error
 	if k := c.DownsampleKernelSize; k != nil {
 		if s, err = s.after(*k, *k, Padding{}); err != nil {
-			return nil, refuse("downsample_input_kernel_size", "downsample_input_kernel_size: %v", err)
+			return nil, config.Refuse("downsample_input_kernel_size", "downsample_input_kernel_size: %v", err)
 		}
 	}
 	for i, l := range c.layers {
 		if s, err = l.outSize(s); err != nil {
-			return nil, refuse("spatial_kernel_sizes", "layer %d: %v", i, err)
+			return nil, config.Refuse("spatial_kernel_sizes", "layer %d: %v", i, err)
 		}
 	}
 	s[0] = max(s[0]-c.CutFirstNFrames, 0)

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -31,55 +32,66 @@ func defaultSimpleCore() SimpleCoreConfig {
 	return SimpleCoreConfig{CutFirstNFrames: 30, HiddenPadding: Padding{Same: true}, ConvolutionType: "custom_separable"}
 }
 
+// Complete takes the channels that the model's hidden_channels give.
+func (c *SimpleCoreConfig) Complete(d CoreDeps) {
+	if d.Channels != nil {
+		c.Channels = d.Channels
+	}
+}
+
 // Validate refuses what the Python package refuses, in its words, and sizes that
 // make no sense.
 func (c *SimpleCoreConfig) Validate() error {
+	problems := []error{c.validateLayers(), checkConvolutionType(c.ConvolutionType)}
+	if c.ColorSquashing != nil && len(c.Channels) > 0 && c.Channels[0] != 1 {
+		problems = append(problems, config.Refuse("color_squashing_weights",
+			"Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.",
+			c.Channels[0]))
+	}
+	if !(c.DropoutRate >= 0 && c.DropoutRate < 1) {
+		problems = append(problems, config.Refuse("dropout_rate", "dropout_rate must be at least 0 and below 1, got %v", c.DropoutRate))
+	}
+	if c.CutFirstNFrames < 0 {
+		problems = append(problems, config.Refuse("cut_first_n_frames", "cut_first_n_frames must not be negative, got %d", c.CutFirstNFrames))
+	}
+	if c.MaxPoolEveryNLayers != nil && *c.MaxPoolEveryNLayers < 1 {
+		problems = append(problems, config.Refuse("maxpool_every_n_layers",
+			"maxpool_every_n_layers must be at least 1, got %d", *c.MaxPoolEveryNLayers))
+	}
+	return errors.Join(append(problems, c.validateSizes())...)
+}
+
+// validateLayers refuses lists that are not about the same layers.
+func (c *SimpleCoreConfig) validateLayers() error {
 	layers := len(c.Channels) - 1
 	switch {
 	case layers < 1:
-		return refuse("channels", "At least two channels required (input and output channel), channels=%v", c.Channels)
+		return config.Refuse("channels", "At least two channels required (input and output channel), channels=%v", c.Channels)
 	case len(c.TemporalKernelSizes) != layers:
-		return refuse("temporal_kernel_sizes", "%d layers, but only %d temporal kernel sizes. channels=%v temporal_kernel_sizes=%v",
+		return config.Refuse("temporal_kernel_sizes", "%d layers, but only %d temporal kernel sizes. channels=%v temporal_kernel_sizes=%v",
 			layers, len(c.TemporalKernelSizes), c.Channels, c.TemporalKernelSizes)
 	case len(c.TemporalKernelSizes) != len(c.SpatialKernelSizes):
-		return refuse("spatial_kernel_sizes",
+		return config.Refuse("spatial_kernel_sizes",
 			"Temporal and spatial kernel sizes must have the same length. temporal_kernel_sizes=%v spatial_kernel_sizes=%v",
 			c.TemporalKernelSizes, c.SpatialKernelSizes)
-	case c.ColorSquashing != nil && c.Channels[0] != 1:
-		return refuse("color_squashing_weights",
-			"Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.",
-			c.Channels[0])
-	case !(c.DropoutRate >= 0 && c.DropoutRate < 1):
-		return refuse("dropout_rate", "dropout_rate must be at least 0 and below 1, got %v", c.DropoutRate)
-	case c.CutFirstNFrames < 0:
-		return refuse("cut_first_n_frames", "cut_first_n_frames must not be negative, got %d", c.CutFirstNFrames)
-	case c.MaxPoolEveryNLayers != nil && *c.MaxPoolEveryNLayers < 1:
-		return refuse("maxpool_every_n_layers", "maxpool_every_n_layers must be at least 1, got %d", *c.MaxPoolEveryNLayers)
 	}
-	return c.validateSizes()
+	return nil
 }
 
 func (c *SimpleCoreConfig) validateSizes() error {
-	lists := []struct {
-		key   string
-		sizes []int64
-	}{
-		{"channels", c.Channels},
-		{"temporal_kernel_sizes", c.TemporalKernelSizes},
-		{"spatial_kernel_sizes", c.SpatialKernelSizes},
-	}
-	if c.DownsampleKernelSize != nil {
-		lists = append(lists, struct {
-			key   string
-			sizes []int64
-		}{"downsample_input_kernel_size", c.DownsampleKernelSize[:]})
-	}
-	for _, l := range lists {
-		if slices.Min(l.sizes) < 1 {
-			return refuse(l.key, "%s must be at least 1, got %v", l.key, l.sizes)
+	var problems []error
+	positive := func(key string, sizes []int64) {
+		if len(sizes) > 0 && slices.Min(sizes) < 1 {
+			problems = append(problems, config.Refuse(key, "%s must be at least 1, got %v", key, sizes))
 		}
 	}
-	return nil
+	positive("channels", c.Channels)
+	positive("temporal_kernel_sizes", c.TemporalKernelSizes)
+	positive("spatial_kernel_sizes", c.SpatialKernelSizes)
+	if c.DownsampleKernelSize != nil {
+		positive("downsample_input_kernel_size", c.DownsampleKernelSize[:])
+	}
+	return errors.Join(problems...)
 }
 
 // simpleCore is SimpleCoreWrapper: layers of convolution, BatchNorm, bias, ELU,
@@ -104,17 +116,10 @@ type coreLayer struct {
 	last                    bool
 }
 
-func simpleCoreFromConfig(n *config.Node, d CoreDeps) (Core, error) {
-	c := defaultSimpleCore()
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
-	if d.Channels != nil {
-		c.Channels = d.Channels
-	}
+func (c SimpleCoreConfig) build(d CoreDeps) (Core, error) {
 	core, err := newSimpleCore(d.Path, c)
 	if err != nil {
-		return nil, locate(n, err)
+		return nil, err
 	}
 	return core, nil
 }

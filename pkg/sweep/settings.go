@@ -3,6 +3,7 @@ package sweep
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"runtime"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -77,69 +78,75 @@ func readSearchSettings(hydra *config.Node) (searchSettings, error) {
 	return s, nil
 }
 
-// samplers are the names that hydra.sweeper.sampler may have. The functions take
-// the seed of configs that give none.
+// samplers are the names that hydra.sweeper.sampler may have. They take the seed of
+// configs that give none.
 func samplers() *config.Registry[uint64, Sampler] {
 	r := &config.Registry[uint64, Sampler]{What: "sampler"}
-	r.Register("optuna.samplers.RandomSampler", newRandomSampler)
-	r.Register("optuna.samplers.TPESampler", newTPESampler)
+	config.Register(r, "optuna.samplers.RandomSampler", randomArguments{}, randomArguments.sampler)
+	config.Register(r, "optuna.samplers.TPESampler", defaultTPEArguments(), tpeArguments.sampler)
 	return r
 }
 
-func newRandomSampler(n *config.Node, seed uint64) (Sampler, error) {
-	c := struct {
-		Seed *uint32 `yaml:"seed"`
-	}{}
-	err := n.Decode(&c)
-	return RandomSampler{seedOr(c.Seed, seed)}, err
+type randomArguments struct {
+	Seed *uint32 `yaml:"seed"`
 }
 
-func newTPESampler(n *config.Node, seed uint64) (Sampler, error) {
+func (a randomArguments) sampler(seed uint64) (Sampler, error) {
+	return RandomSampler{seedOr(a.Seed, seed)}, nil
+}
+
+type tpeArguments struct {
+	Seed           *uint32      `yaml:"seed"`
+	ConsiderPrior  bool         `yaml:"consider_prior"`
+	PriorWeight    float64      `yaml:"prior_weight"`
+	MagicClip      bool         `yaml:"consider_magic_clip"`
+	Endpoints      bool         `yaml:"consider_endpoints"`
+	StartupTrials  int          `yaml:"n_startup_trials"`
+	Candidates     int          `yaml:"n_ei_candidates"`
+	Multivariate   bool         `yaml:"multivariate"`
+	ConstantLiar   bool         `yaml:"constant_liar"`
+	Group          bool         `yaml:"group"`
+	Gamma          *config.Node `yaml:"gamma"`
+	Weights        *config.Node `yaml:"weights"`
+	Constraints    *config.Node `yaml:"constraints_func"`
+	Distance       *config.Node `yaml:"categorical_distance_func"`
+	WarnIndepedent bool         `yaml:"warn_independent_sampling"` // of no effect
+}
+
+func defaultTPEArguments() tpeArguments {
 	s := DefaultTPE(0)
-	c := struct {
-		Seed           *uint32      `yaml:"seed"`
-		ConsiderPrior  bool         `yaml:"consider_prior"`
-		PriorWeight    float64      `yaml:"prior_weight"`
-		MagicClip      bool         `yaml:"consider_magic_clip"`
-		Endpoints      bool         `yaml:"consider_endpoints"`
-		StartupTrials  int          `yaml:"n_startup_trials"`
-		Candidates     int          `yaml:"n_ei_candidates"`
-		Multivariate   bool         `yaml:"multivariate"`
-		ConstantLiar   bool         `yaml:"constant_liar"`
-		Group          bool         `yaml:"group"`
-		Gamma          *config.Node `yaml:"gamma"`
-		Weights        *config.Node `yaml:"weights"`
-		Constraints    *config.Node `yaml:"constraints_func"`
-		Distance       *config.Node `yaml:"categorical_distance_func"`
-		WarnIndepedent bool         `yaml:"warn_independent_sampling"` // of no effect
-	}{
+	return tpeArguments{
 		ConsiderPrior: true, PriorWeight: s.PriorWeight, MagicClip: s.MagicClip,
 		StartupTrials: s.StartupTrials, Candidates: s.Candidates,
 	}
-	if err := n.Decode(&c); err != nil {
-		return nil, err
-	}
-	for _, function := range []*config.Node{c.Gamma, c.Weights, c.Constraints, c.Distance} {
-		if function != nil && function.Kind() != config.Null {
-			return nil, config.Errorf(function, "%s names a Python function: leave it out", function.Path())
+}
+
+// Validate refuses what is not done here, and numbers that make no sense.
+func (a tpeArguments) Validate() error {
+	var problems []error
+	refuse := func(wrong bool, key, what string) {
+		if wrong {
+			problems = append(problems, config.Refuse(key, "%s", what))
 		}
 	}
-	switch {
-	case !c.ConsiderPrior:
-		return nil, config.Errorf(n, "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
-	case c.Group:
-		return nil, config.Errorf(n, "group=true is not supported: every trial has all parameters")
-	case !(c.PriorWeight >= 0):
-		return nil, config.Errorf(n, "prior_weight must be 0 or more")
-	case c.StartupTrials < 0:
-		return nil, config.Errorf(n, "n_startup_trials must be 0 or more")
-	case c.Candidates < 1 || c.Candidates > 100_000:
-		return nil, config.Errorf(n, "n_ei_candidates must be from 1 to 100000")
+	for _, function := range []*config.Node{a.Gamma, a.Weights, a.Constraints, a.Distance} {
+		if function != nil && function.Kind() != config.Null {
+			problems = append(problems, config.Errorf(function, "%s names a Python function: leave it out", function.Path()))
+		}
 	}
+	refuse(!a.ConsiderPrior, "consider_prior", "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
+	refuse(a.Group, "group", "group=true is not supported: every trial has all parameters")
+	refuse(!(a.PriorWeight >= 0), "prior_weight", "prior_weight must be 0 or more")
+	refuse(a.StartupTrials < 0, "n_startup_trials", "n_startup_trials must be 0 or more")
+	refuse(a.Candidates < 1 || a.Candidates > 100_000, "n_ei_candidates", "n_ei_candidates must be from 1 to 100000")
+	return errors.Join(problems...)
+}
+
+func (a tpeArguments) sampler(seed uint64) (Sampler, error) {
 	return TPESampler{
-		Seed: seedOr(c.Seed, seed), StartupTrials: c.StartupTrials, Candidates: c.Candidates,
-		PriorWeight: c.PriorWeight, MagicClip: c.MagicClip, Endpoints: c.Endpoints,
-		Multivariate: c.Multivariate, ConstantLiar: c.ConstantLiar,
+		Seed: seedOr(a.Seed, seed), StartupTrials: a.StartupTrials, Candidates: a.Candidates,
+		PriorWeight: a.PriorWeight, MagicClip: a.MagicClip, Endpoints: a.Endpoints,
+		Multivariate: a.Multivariate, ConstantLiar: a.ConstantLiar,
 	}, nil
 }
 
@@ -160,35 +167,32 @@ func randomSeed() uint64 {
 // launchers read how many jobs run at a time.
 func launchers() *config.Registry[struct{}, int] {
 	r := &config.Registry[struct{}, int]{What: "launcher"}
-	r.Register("hydra._internal.core_plugins.basic_launcher.BasicLauncher", func(n *config.Node, _ struct{}) (int, error) {
-		return 1, n.Decode(&struct{}{})
-	})
-	r.Register("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", readJoblib)
+	config.Register(r, "hydra._internal.core_plugins.basic_launcher.BasicLauncher", struct{}{},
+		func(struct{}, struct{}) (int, error) { return 1, nil })
+	config.Register(r, "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", joblibArguments{Jobs: -1}, joblibArguments.jobs)
 	return r
 }
 
-// readJoblib reads the number of jobs at a time; -1 stands for one on every core,
+// joblibArguments are the number of jobs at a time; -1 stands for one on every core,
 // -2 for one less. The other keys steer Python's pool of processes.
-func readJoblib(n *config.Node, _ struct{}) (int, error) {
-	c := struct {
-		Jobs        int          `yaml:"n_jobs"`
-		Backend     *config.Node `yaml:"backend"`
-		Prefer      *config.Node `yaml:"prefer"`
-		Require     *config.Node `yaml:"require"`
-		Verbose     *config.Node `yaml:"verbose"`
-		Timeout     *config.Node `yaml:"timeout"`
-		PreDispatch *config.Node `yaml:"pre_dispatch"`
-		BatchSize   *config.Node `yaml:"batch_size"`
-		TempFolder  *config.Node `yaml:"temp_folder"`
-		MaxNBytes   *config.Node `yaml:"max_nbytes"`
-		MmapMode    *config.Node `yaml:"mmap_mode"`
-	}{Jobs: -1}
-	if err := n.Decode(&c); err != nil {
-		return 0, err
-	}
+type joblibArguments struct {
+	Jobs        int          `yaml:"n_jobs"`
+	Backend     *config.Node `yaml:"backend"`
+	Prefer      *config.Node `yaml:"prefer"`
+	Require     *config.Node `yaml:"require"`
+	Verbose     *config.Node `yaml:"verbose"`
+	Timeout     *config.Node `yaml:"timeout"`
+	PreDispatch *config.Node `yaml:"pre_dispatch"`
+	BatchSize   *config.Node `yaml:"batch_size"`
+	TempFolder  *config.Node `yaml:"temp_folder"`
+	MaxNBytes   *config.Node `yaml:"max_nbytes"`
+	MmapMode    *config.Node `yaml:"mmap_mode"`
+}
+
+func (c joblibArguments) jobs(struct{}) (int, error) {
 	switch {
 	case c.Jobs == 0:
-		return 0, config.Errorf(n, "hydra.launcher.n_jobs must not be 0")
+		return 0, config.Refuse("n_jobs", "hydra.launcher.n_jobs must not be 0")
 	case c.Jobs < 0:
 		return max(runtime.GOMAXPROCS(0)+1+c.Jobs, 1), nil
 	}

@@ -18,58 +18,49 @@ type lrMonitorConfig struct {
 	LogWeightDecay  bool    `yaml:"log_weight_decay"`
 }
 
-// callbackTable are the callbacks' _target_ names.
-var callbackTable = func() *config.Registry[*callbacks, struct{}] {
-	r := &config.Registry[*callbacks, struct{}]{What: "callback"}
-	for names, read := range map[[2]string]config.Factory[*callbacks, struct{}]{
-		{"EarlyStopping", "early_stopping.EarlyStopping"}:         readEarlyStopping,
-		{"ModelCheckpoint", "model_checkpoint.ModelCheckpoint"}:   readModelCheckpoint,
-		{"LearningRateMonitor", "lr_monitor.LearningRateMonitor"}: readLRMonitor,
-	} {
-		for _, name := range names {
-			r.Register("lightning.pytorch.callbacks."+name, read)
-		}
+// Callbacks are the callbacks' _target_ names; each adds itself to the callbacks of
+// a plan.
+var Callbacks = &config.Registry[*callbacks, struct{}]{What: "callback"}
+
+func init() { //nolint:gochecknoinits // fills the table above, nothing else
+	const module = "lightning.pytorch.callbacks."
+	for _, name := range []string{"EarlyStopping", "early_stopping.EarlyStopping"} {
+		config.Register(Callbacks, module+name, defaultEarlyStopping(), earlyStoppingConfig.add)
 	}
-	return r
-}()
+	for _, name := range []string{"ModelCheckpoint", "model_checkpoint.ModelCheckpoint"} {
+		config.Register(Callbacks, module+name, defaultModelCheckpoint(), modelCheckpointConfig.add)
+	}
+	for _, name := range []string{"LearningRateMonitor", "lr_monitor.LearningRateMonitor"} {
+		config.Register(Callbacks, module+name, lrMonitorConfig{}, lrMonitorConfig.add)
+	}
+}
+
+func (c earlyStoppingConfig) add(to *callbacks) (none struct{}, err error) {
+	to.early = newEarlyStopping(c)
+	return none, nil
+}
+
+func (c modelCheckpointConfig) add(to *callbacks) (none struct{}, err error) {
+	to.checkpoint = &modelCheckpoint{modelCheckpointConfig: c}
+	return none, nil
+}
+
+func (c lrMonitorConfig) add(to *callbacks) (none struct{}, err error) {
+	to.lrMonitor = &c
+	return none, nil
+}
 
 func (p *Plan) readCallbacks() error {
-	n, ok := p.cfg.Root.Get("training_callbacks")
-	if !ok || n.Kind() == config.Null {
-		return nil
+	n, err := p.section("training_callbacks")
+	if n == nil {
+		return err
 	}
+	var problems config.Problems
 	for _, c := range n.Fields() {
-		if c.Kind() == config.Null {
-			continue
-		}
-		if _, err := callbackTable.Build(c, &p.callbacks); err != nil {
-			return err
+		if c.Kind() != config.Null {
+			_, err := Callbacks.Build(c, &p.callbacks)
+			problems.Add(err)
 		}
 	}
-	return nil
-}
-
-func readEarlyStopping(n *config.Node, to *callbacks) (none struct{}, err error) {
-	c := defaultEarlyStopping()
-	if err := n.Decode(&c); err != nil {
-		return none, err
-	}
-	to.early, err = newEarlyStopping(c)
-	return none, err
-}
-
-func readModelCheckpoint(n *config.Node, to *callbacks) (none struct{}, err error) {
-	c := defaultModelCheckpoint()
-	if err := n.Decode(&c); err != nil {
-		return none, err
-	}
-	to.checkpoint, err = newModelCheckpoint(c)
-	return none, err
-}
-
-func readLRMonitor(n *config.Node, to *callbacks) (none struct{}, err error) {
-	var c lrMonitorConfig
-	err = n.Decode(&c)
-	to.lrMonitor = &c
-	return none, err
+	return problems.Err()
 }

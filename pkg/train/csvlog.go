@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -102,24 +101,4 @@ func (l *csvLog) restore(n int) error {
 		l.rows = append(l.rows, row)
 	}
 	return nil
-}
-
-// dir is where CSVLogger puts metrics.csv: save_dir/name/version, parts that are
-// empty left out; the version counts from 0 where it is null.
-func (c csvLoggerConfig) dir() string {
-	parts := []string{c.SaveDir}
-	if c.Name == nil {
-		parts = append(parts, "lightning_logs")
-	} else {
-		parts = append(parts, *c.Name)
-	}
-	switch v := c.Version.(type) {
-	case nil:
-		parts = append(parts, "version_0")
-	case string:
-		parts = append(parts, v)
-	default:
-		parts = append(parts, fmt.Sprintf("version_%v", v))
-	}
-	return filepath.Join(parts...)
 }

@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // earlyStoppingConfig are the arguments of Lightning's EarlyStopping.
@@ -24,6 +26,9 @@ func defaultEarlyStopping() earlyStoppingConfig {
 	return earlyStoppingConfig{Patience: 3, Mode: "min", Strict: true, CheckFinite: true}
 }
 
+// Validate refuses what Lightning refuses.
+func (c earlyStoppingConfig) Validate() error { return checkMode("EarlyStopping", c.Mode) }
+
 // earlyStopping ends a training whose metric has not improved for Patience
 // epochs.
 type earlyStopping struct {
@@ -37,13 +42,10 @@ type earlyStoppingState struct {
 	Best         float64 `json:"-"`
 }
 
-func newEarlyStopping(c earlyStoppingConfig) (*earlyStopping, error) {
-	if err := checkMode("EarlyStopping", c.Mode); err != nil {
-		return nil, err
-	}
+func newEarlyStopping(c earlyStoppingConfig) *earlyStopping {
 	e := &earlyStopping{earlyStoppingConfig: c}
 	e.Best = worst(c.Mode)
-	return e, nil
+	return e
 }
 
 // check takes an epoch's metrics and gives the reason to stop, empty to go on.
@@ -88,7 +90,7 @@ func (e *earlyStopping) judge(current float64) string {
 
 func checkMode(what, mode string) error {
 	if mode != "min" && mode != "max" {
-		return fmt.Errorf("%s: mode %q is neither min nor max", what, mode)
+		return config.Refuse("mode", "%s: mode %q is neither min nor max", what, mode)
 	}
 	return nil
 }

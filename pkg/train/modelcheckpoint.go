@@ -1,12 +1,14 @@
 package train
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // modelCheckpointConfig are the arguments of Lightning's ModelCheckpoint.
@@ -31,6 +33,23 @@ func defaultModelCheckpoint() modelCheckpointConfig {
 	return modelCheckpointConfig{SaveTopK: 1, Mode: "min", AutoInsertName: true, EnableVersion: true}
 }
 
+// Validate refuses what Lightning refuses, and checkpoints inside an epoch.
+func (c modelCheckpointConfig) Validate() error {
+	problems := []error{checkMode("ModelCheckpoint", c.Mode)}
+	const atTheEnd = "ModelCheckpoint: every_n_train_steps and train_time_interval are not supported, checkpoints are written at the end of epochs"
+	if c.EveryNTrainSteps != nil && *c.EveryNTrainSteps > 0 {
+		problems = append(problems, config.Refuse("every_n_train_steps", atTheEnd))
+	}
+	if c.TrainTime != nil {
+		problems = append(problems, config.Refuse("train_time_interval", atTheEnd))
+	}
+	if c.Monitor == nil && c.SaveTopK > 1 {
+		problems = append(problems, config.Refuse("save_top_k", "ModelCheckpoint(save_top_k=%d, monitor=None) is not a valid "+
+			"configuration: nothing tells which checkpoints are best", c.SaveTopK))
+	}
+	return errors.Join(problems...)
+}
+
 // modelCheckpoint keeps the checkpoints of the best epochs.
 type modelCheckpoint struct {
 	modelCheckpointConfig
@@ -41,19 +60,6 @@ type modelCheckpoint struct {
 type savedModel struct {
 	Path  string  `json:"path"`
 	Score float64 `json:"score"`
-}
-
-func newModelCheckpoint(c modelCheckpointConfig) (*modelCheckpoint, error) {
-	if err := checkMode("ModelCheckpoint", c.Mode); err != nil {
-		return nil, err
-	}
-	if c.EveryNTrainSteps != nil && *c.EveryNTrainSteps > 0 || c.TrainTime != nil {
-		return nil, fmt.Errorf("ModelCheckpoint: every_n_train_steps and train_time_interval are not supported, checkpoints are written at the end of epochs")
-	}
-	if c.Monitor == nil && c.SaveTopK > 1 {
-		return nil, fmt.Errorf("ModelCheckpoint(save_top_k=%d, monitor=None) is not a valid configuration: nothing tells which checkpoints are best", c.SaveTopK)
-	}
-	return &modelCheckpoint{modelCheckpointConfig: c}, nil
 }
 
 // restore takes over the best checkpoints of the training that is continued, as far

@@ -48,6 +48,9 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 		return nil, err
 	}
 	defer f.Model.Close()
+	if err := f.addFiles(); err != nil {
+		return nil, err
+	}
 	if err := record.write(p.OutputDir); err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 	if f.Model, err = p.newModel(dataset, env); err != nil {
 		return nil, err
 	}
-	if err := f.addTraining(); err != nil {
+	if err := errors.Join(p.fits(f.Model, dataset), f.addTraining()); err != nil {
 		f.Model.Close()
 		return nil, err
 	}
@@ -94,15 +97,7 @@ func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreRea
 	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
 		return nil, err
 	}
-	m, err := models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed})
-	if err != nil {
-		return nil, err
-	}
-	if err := p.fits(m, dataset); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
+	return models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed})
 }
 
 // fits checks the movies' channels and size against the model's.
@@ -116,7 +111,7 @@ func (p *Plan) fits(m *models.CoreReadout, dataset *data.Dataset) error {
 	return nil
 }
 
-// addTraining makes the optimizer, the schedule and the log.
+// addTraining makes the optimizer and the schedule.
 func (f *fitter) addTraining() error {
 	if f.onlyReadout {
 		if err := f.Model.Store().Freeze("core."); err != nil {
@@ -142,6 +137,11 @@ func (f *fitter) addTraining() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// addFiles makes the directories of checkpoints and the log.
+func (f *fitter) addFiles() error {
 	if c := f.callbacks.checkpoint; c != nil && c.Dirpath == nil {
 		dir := f.checkpointDir()
 		c.Dirpath = &dir

@@ -1,8 +1,9 @@
 package optim
 
 import (
-	"fmt"
+	"errors"
 
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -27,6 +28,7 @@ func DefaultAdam(decoupled bool) AdamOptions {
 
 // Validate refuses what PyTorch refuses.
 func (o AdamOptions) Validate() error {
+	var problems []error
 	for _, c := range []struct {
 		key    string
 		what   string
@@ -40,10 +42,10 @@ func (o AdamOptions) Validate() error {
 		{"weight_decay", "weight_decay value", o.WeightDecay, o.WeightDecay >= 0},
 	} {
 		if !c.useful {
-			return &badOption{c.key, fmt.Sprintf("invalid %s: %v", c.what, c.value)}
+			problems = append(problems, config.Refuse(c.key, "invalid %s: %v", c.what, c.value))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 type adam struct {

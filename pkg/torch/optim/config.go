@@ -1,8 +1,6 @@
 package optim
 
 import (
-	"errors"
-
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
@@ -11,44 +9,23 @@ import (
 // parameters whose state lives in root.
 type Builder func(root *torch.Scope, params []*torch.Tensor) Optimizer
 
-// optimizers are the _target_ names of torch.optim that configs use.
-var optimizers = func() *config.Registry[struct{}, Builder] {
-	r := &config.Registry[struct{}, Builder]{What: "optimizer"}
-	r.Register("torch.optim.AdamW", adamBuilder(true))
-	r.Register("torch.optim.Adam", adamBuilder(false))
-	r.Register("torch.optim.SGD", sgdBuilder)
-	return r
-}()
+// The _target_ names of torch.optim that configs use.
+var (
+	Optimizers = &config.Registry[struct{}, Builder]{What: "optimizer"}
+	Schedulers = &config.Registry[struct{}, PlateauConfig]{What: "lr_scheduler"}
+)
+
+func init() { //nolint:gochecknoinits // fills the tables above, nothing else
+	config.Register(Optimizers, "torch.optim.AdamW", adamArguments{AdamOptions: DefaultAdam(true)}, adamArguments.decoupled)
+	config.Register(Optimizers, "torch.optim.Adam", adamArguments{AdamOptions: DefaultAdam(false)}, adamArguments.coupled)
+	config.Register(Optimizers, "torch.optim.SGD", sgdArguments{SGDOptions: DefaultSGD()}, sgdArguments.builder)
+
+	config.Register(Schedulers, "torch.optim.lr_scheduler.ReduceLROnPlateau", defaultPlateauConfig(), PlateauConfig.itself)
+}
 
 // FromConfig reads an optimizer's node, such as {_target_: torch.optim.AdamW,
 // lr: 0.01}. Unknown names and keys are errors with file and line.
-func FromConfig(n *config.Node) (Builder, error) { return optimizers.Build(n, struct{}{}) }
-
-func adamBuilder(decoupled bool) config.Factory[struct{}, Builder] {
-	return func(n *config.Node, _ struct{}) (Builder, error) {
-		c := struct {
-			AdamOptions `yaml:",inline"`
-			Ignored     implementation `yaml:",inline"`
-		}{AdamOptions: DefaultAdam(decoupled)}
-		if err := decode(n, &c); err != nil {
-			return nil, err
-		}
-		return func(root *torch.Scope, params []*torch.Tensor) Optimizer {
-			return newAdam(root, params, c.AdamOptions, decoupled)
-		}, nil
-	}
-}
-
-func sgdBuilder(n *config.Node, _ struct{}) (Builder, error) {
-	c := struct {
-		SGDOptions `yaml:",inline"`
-		Ignored    implementation `yaml:",inline"`
-	}{SGDOptions: DefaultSGD()}
-	if err := decode(n, &c); err != nil {
-		return nil, err
-	}
-	return func(root *torch.Scope, params []*torch.Tensor) Optimizer { return NewSGD(root, params, c.SGDOptions) }, nil
-}
+func FromConfig(n *config.Node) (Builder, error) { return Optimizers.Build(n, struct{}{}) }
 
 // implementation are options that choose how PyTorch computes, not what. Configs
 // may have them.
@@ -59,23 +36,26 @@ type implementation struct {
 	Fused          any `yaml:"fused"`
 }
 
-// badOption is an option whose value makes no sense.
-type badOption struct{ key, msg string }
+type adamArguments struct {
+	AdamOptions `yaml:",inline"`
+	Ignored     implementation `yaml:",inline"`
+}
 
-func (e *badOption) Error() string { return e.msg }
+func (a adamArguments) decoupled(struct{}) (Builder, error) { return a.builder(true), nil }
 
-// decode reads a node into options and validates them; errors name file and line.
-func decode(n *config.Node, options interface{ Validate() error }) error {
-	if err := n.Decode(options); err != nil {
-		return err
+func (a adamArguments) coupled(struct{}) (Builder, error) { return a.builder(false), nil }
+
+func (a adamArguments) builder(decoupled bool) Builder {
+	return func(root *torch.Scope, params []*torch.Tensor) Optimizer {
+		return newAdam(root, params, a.AdamOptions, decoupled)
 	}
-	err := options.Validate()
-	var bad *badOption
-	if !errors.As(err, &bad) {
-		return err
-	}
-	if value, ok := n.Get(bad.key); ok {
-		n = value
-	}
-	return config.Errorf(n, "%s", bad.msg)
+}
+
+type sgdArguments struct {
+	SGDOptions `yaml:",inline"`
+	Ignored    implementation `yaml:",inline"`
+}
+
+func (a sgdArguments) builder(struct{}) (Builder, error) {
+	return func(root *torch.Scope, params []*torch.Tensor) Optimizer { return NewSGD(root, params, a.SGDOptions) }, nil
 }

@@ -25,6 +25,9 @@ type Optimizer interface {
 	Momentum() float64
 	// WeightDecay is the weight decay.
 	WeightDecay() float64
+	// StatePerParameter is how many values the state keeps for each value of a
+	// parameter.
+	StatePerParameter() int
 	// State copies what the next steps depend on, as state_dict() does.
 	State() (*State, error)
 	// SetState restores a State; the parameters must be the same, in order.
@@ -84,6 +87,9 @@ func newSlots(root *torch.Scope, params []*torch.Tensor, names ...string) *slots
 	}
 	return v
 }
+
+// StatePerParameter is the number of slots.
+func (v *slots) StatePerParameter() int { return len(v.names) }
 
 // prepare makes the tensors of the parameters that lack them, as zeros.
 func (v *slots) prepare(which []int) error {

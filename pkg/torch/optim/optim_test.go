@@ -288,16 +288,17 @@ func TestBadOptionsAreRefusedWithTheirLine(t *testing.T) {
 
 func TestBadPlateausAreRefusedWithTheirLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"mode: up":             "x.yaml:1: ReduceLROnPlateau: mode \"up\" is neither min nor max",
+		"mode: up":             "x.yaml:2: ReduceLROnPlateau: mode \"up\" is neither min nor max",
 		"threshold_mode: more": "neither rel nor abs",
-		"mode: max\nfactor: 1": "x.yaml:2: ReduceLROnPlateau: factor 1 should be < 1.0",
-		"patience: 1.5":        "x.yaml:1: ",
+		"mode: max\nfactor: 1": "x.yaml:3: ReduceLROnPlateau: factor 1 should be < 1.0",
+		"patience: 1.5":        "x.yaml:2: ",
+		"interval: step":       "interval must be epoch",
 	} {
-		n, err := config.FromYAML("x.yaml", []byte(text))
+		n, err := config.FromYAML("x.yaml", []byte("_target_: torch.optim.lr_scheduler.ReduceLROnPlateau\n"+text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := PlateauFromConfig(n); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := SchedulerFromConfig(n); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error is %v, want %q in it", text, err, want)
 		}
 	}
@@ -331,7 +332,7 @@ func TestPlateauEqualsPyTorchs(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				settings, err := PlateauFromConfig(n)
+				settings, err := SchedulerFromConfig(n)
 				if err != nil || settings.HasMinLR || settings.Monitor != "val_evaluation_loss" {
 					t.Fatalf("settings are %+v, %v", settings, err)
 				}

@@ -1,7 +1,7 @@
 package optim
 
 import (
-	"fmt"
+	"errors"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -26,15 +26,18 @@ func DefaultPlateau() PlateauOptions {
 
 // Validate refuses what PyTorch refuses.
 func (o PlateauOptions) Validate() error {
-	switch {
-	case o.Mode != "min" && o.Mode != "max":
-		return &badOption{"mode", fmt.Sprintf("ReduceLROnPlateau: mode %q is neither min nor max", o.Mode)}
-	case o.ThresholdMode != "rel" && o.ThresholdMode != "abs":
-		return &badOption{"threshold_mode", fmt.Sprintf("ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode)}
-	case !(o.Factor < 1):
-		return &badOption{"factor", fmt.Sprintf("ReduceLROnPlateau: factor %v should be < 1.0", o.Factor)}
+	var problems []error
+	if o.Mode != "min" && o.Mode != "max" {
+		problems = append(problems, config.Refuse("mode", "ReduceLROnPlateau: mode %q is neither min nor max", o.Mode))
 	}
-	return nil
+	if o.ThresholdMode != "rel" && o.ThresholdMode != "abs" {
+		problems = append(problems, config.Refuse("threshold_mode",
+			"ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode))
+	}
+	if !(o.Factor < 1) {
+		problems = append(problems, config.Refuse("factor", "ReduceLROnPlateau: factor %v should be < 1.0", o.Factor))
+	}
+	return errors.Join(problems...)
 }
 
 // Plateau lowers the learning rate when a metric stops improving.
@@ -106,9 +109,6 @@ func (p *Plateau) better(metric float64) bool {
 	return sign*metric > sign*p.Best+margin
 }
 
-// PlateauTarget is the schedule's _target_ name.
-const PlateauTarget = "torch.optim.lr_scheduler.ReduceLROnPlateau"
-
 // PlateauConfig is the schedule's node: its options and what Lightning wants to
 // know (which metric to watch, how often to step).
 type PlateauConfig struct {
@@ -124,10 +124,26 @@ type PlateauConfig struct {
 	HasMinLR bool `yaml:"-"`
 }
 
-// PlateauFromConfig reads the schedule's node.
-func PlateauFromConfig(n *config.Node) (PlateauConfig, error) {
-	c := PlateauConfig{PlateauOptions: DefaultPlateau(), Interval: "epoch", Frequency: 1, Strict: true}
-	err := decode(n, &c)
-	_, c.HasMinLR = n.Get("min_lr")
+func defaultPlateauConfig() PlateauConfig {
+	return PlateauConfig{PlateauOptions: DefaultPlateau(), Interval: "epoch", Frequency: 1, Strict: true}
+}
+
+// Validate also refuses steps inside an epoch.
+func (c PlateauConfig) Validate() error {
+	err := c.PlateauOptions.Validate()
+	if c.Interval != "epoch" {
+		err = errors.Join(err, config.Refuse("interval", "lr_scheduler.interval must be epoch for ReduceLROnPlateau, got %q", c.Interval))
+	}
+	return err
+}
+
+func (c PlateauConfig) itself(struct{}) (PlateauConfig, error) { return c, nil }
+
+// SchedulerFromConfig reads the schedule's node.
+func SchedulerFromConfig(n *config.Node) (PlateauConfig, error) {
+	c, err := Schedulers.Build(n, struct{}{})
+	if n != nil {
+		_, c.HasMinLR = n.Get("min_lr")
+	}
 	return c, err
 }

@@ -1,8 +1,9 @@
 package optim
 
 import (
-	"fmt"
+	"errors"
 
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -21,17 +22,20 @@ func DefaultSGD() SGDOptions { return SGDOptions{LR: 1e-3} }
 
 // Validate refuses what PyTorch refuses.
 func (o SGDOptions) Validate() error {
-	switch {
-	case !(o.LR >= 0):
-		return &badOption{"lr", fmt.Sprintf("invalid learning rate: %v", o.LR)}
-	case !(o.Momentum >= 0):
-		return &badOption{"momentum", fmt.Sprintf("invalid momentum value: %v", o.Momentum)}
-	case !(o.WeightDecay >= 0):
-		return &badOption{"weight_decay", fmt.Sprintf("invalid weight_decay value: %v", o.WeightDecay)}
-	case o.Nesterov && (o.Momentum == 0 || o.Dampening != 0):
-		return &badOption{"nesterov", "nesterov momentum requires a momentum and zero dampening"}
+	var problems []error
+	if !(o.LR >= 0) {
+		problems = append(problems, config.Refuse("lr", "invalid learning rate: %v", o.LR))
 	}
-	return nil
+	if !(o.Momentum >= 0) {
+		problems = append(problems, config.Refuse("momentum", "invalid momentum value: %v", o.Momentum))
+	}
+	if !(o.WeightDecay >= 0) {
+		problems = append(problems, config.Refuse("weight_decay", "invalid weight_decay value: %v", o.WeightDecay))
+	}
+	if o.Nesterov && (o.Momentum == 0 || o.Dampening != 0) {
+		problems = append(problems, config.Refuse("nesterov", "nesterov momentum requires a momentum and zero dampening"))
+	}
+	return errors.Join(problems...)
 }
 
 type sgd struct {

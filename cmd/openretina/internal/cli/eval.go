@@ -30,6 +30,8 @@ type evalOptions struct {
 	// Output is the directory of the results and MEI that of most exciting inputs;
 	// both may be empty.
 	Output, MEI string
+	// DryRun prints what would be evaluated.
+	DryRun bool
 }
 
 func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Command {
@@ -71,6 +73,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 	flags.sweep.add(cmd)
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the results (default the run's, or eval_MODEL)")
 	cmd.Flags().StringVar(&opts.MEI, "mei", "", "directory of most exciting inputs to show (default RUN/mei)")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check the config, print what would be evaluated, and write nothing")
 	for _, flag := range []string{"output", "mei"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
 			panic(err) // the flags are those above
@@ -152,9 +155,8 @@ func runEval(in Interrupts, opts *evalOptions) error {
 	if err != nil {
 		return err
 	}
-	source, err := data.ParseConfig(settings.root)
-	if err != nil {
-		return err
+	if opts.DryRun {
+		return opts.IO.printSections(settings.describe(in.Soft, opts.Data))
 	}
 	if err := settings.checkOutputs(); err != nil {
 		return err
@@ -164,7 +166,7 @@ func runEval(in Interrupts, opts *evalOptions) error {
 		return err
 	}
 	defer m.Close()
-	d, err := source.Load(in.Soft, opts.Data)
+	d, err := settings.source.Load(in.Soft, opts.Data)
 	if err != nil {
 		return err
 	}

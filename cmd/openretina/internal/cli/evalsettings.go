@@ -1,34 +1,24 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/eval"
 	"github.com/open-retina/openretina-go/pkg/evaluation"
 	"github.com/open-retina/openretina-go/pkg/train"
 )
 
-// evaluationNode is the node evaluation of a config.
-type evaluationNode struct {
-	ModelPath          string  `yaml:"model_path,runtime"`
-	ModelTag           *string `yaml:"model_tag"`
-	DataSplit          string  `yaml:"data_split"`
-	AddResponses       bool    `yaml:"add_responses_to_model_results"`
-	ModelResultsPath   *string `yaml:"model_results_path"`
-	SummaryResultsPath *string `yaml:"summary_results_path"`
-	VarRatioCutoff     float64 `yaml:"var_ratio_cutoff"`
-	Statistics         bool    `yaml:"compute_dataset_statistics"`
-}
-
 // evalSettings are what the config and the command line say about an evaluation.
 type evalSettings struct {
 	composed *config.Config
-	root     *config.Node
-	node     evaluationNode
+	source   *data.Source
+	node     evaluation.Config
 	// model is a model's word.
 	model, experiment, species string
 	seed                       int64
@@ -39,21 +29,25 @@ type evalSettings struct {
 	dataDir, mei string
 }
 
+// readEvalSettings tells all that is wrong with the config.
 func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	composed, err := o.Compose()
 	if err != nil {
 		return nil, err
 	}
-	if err := startJob(composed); err != nil {
-		return nil, err
-	}
-	s := &evalSettings{composed: composed, root: composed.Root, experiment: "unknown"}
-	if o.Run != "" {
-		if err := s.root.Set("paths.output_dir", o.Run); err != nil {
+	if !o.DryRun { // which goes to no directory
+		if err := startJob(composed); err != nil {
 			return nil, err
 		}
 	}
-	s.node = evaluationNode{DataSplit: evaluation.AllTests, VarRatioCutoff: eval.DefaultVarRatioCutoff}
+	root := composed.Root
+	s := &evalSettings{composed: composed, experiment: "unknown", node: evaluation.DefaultConfig()}
+	if o.Run != "" {
+		if err := root.Set("paths.output_dir", o.Run); err != nil {
+			return nil, err
+		}
+	}
+	var problems config.Problems
 	for _, key := range []struct {
 		path string
 		to   any
@@ -65,9 +59,12 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 		{"data_io.responses.specie", &s.species}, // goes before the other one
 		{"data_io.responses.base_data_path", &s.dataDir},
 	} {
-		if err := decodeAt(s.root, key.path, key.to); err != nil {
-			return nil, err
-		}
+		problems.Add(decodeAt(root, key.path, key.to))
+	}
+	s.source, err = data.ParseConfig(root)
+	problems.Add(err)
+	if err := problems.InOrder(root); err != nil {
+		return nil, err
 	}
 	if s.model = o.Model; s.model == "" {
 		if s.model = s.node.ModelPath; s.model == "" {
@@ -78,14 +75,32 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	return s, nil
 }
 
-// decodeAt decodes what stands under a path; what is absent or null leaves the
-// value as it is.
+// decodeAt reads what stands under a path; what is absent or null leaves the value as
+// it is.
 func decodeAt(root *config.Node, path string, to any) error {
 	n, err := root.Select(path)
 	if err != nil || n == nil || n.Kind() == config.Null {
 		return err
 	}
-	return n.Decode(to)
+	return n.Read(to)
+}
+
+// describe is what --dry-run prints.
+func (s *evalSettings) describe(ctx context.Context, options data.Options) []section {
+	rows := [][]string{
+		{"model", s.model},
+		{"part of the data", s.node.DataSplit},
+		{"results", s.output},
+	}
+	for _, file := range []*string{s.node.ModelResultsPath, s.node.SummaryResultsPath} {
+		if file != nil {
+			rows = append(rows, []string{"", *file})
+		}
+	}
+	if s.mei != "" {
+		rows = append(rows, []string{"most exciting inputs", s.mei})
+	}
+	return []section{{"Evaluation", rows}, {"Data", fileRows(s.source.Files(ctx, options))}}
 }
 
 // findDirectories chooses where results go and most exciting inputs come from.

@@ -80,11 +80,18 @@ func exitCode(err error, interrupted bool) int {
 	return exitFailed
 }
 
-// report tells the user in one line why the program ends, and returns the exit
-// code. With --debug it adds where the error came from.
+// report tells the user why the program ends, and returns the exit code: in one
+// line, or in a line for each problem of a config and one that counts them. With
+// --debug it adds where the error came from.
 func (f *Factory) report(cmd *cobra.Command, err error) int {
 	code := exitCode(err, f.Interrupts.Soft.Err() != nil)
 	line := oneLine(err.Error())
+	if problems := config.ErrorList(nil); errors.As(err, &problems) {
+		for _, problem := range problems {
+			fmt.Fprintln(f.IO.Err, oneLine(problem.Error()))
+		}
+		line = fmt.Sprintf("%d problems in the config, listed above", len(problems))
+	}
 	if flagErr := (*FlagError)(nil); errors.As(err, &flagErr) && cmd != nil {
 		line += fmt.Sprintf(" (see %s --help)", cmd.CommandPath())
 	}

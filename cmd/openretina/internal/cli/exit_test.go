@@ -61,6 +61,18 @@ func TestErrorsAreOneLine(t *testing.T) {
 	}
 }
 
+func TestProblemsOfAConfigHaveALineEach(t *testing.T) {
+	problems := config.ErrorList{
+		{Message: "a is wrong", Origin: config.Origin{File: "a.yaml", Line: 3}, Hint: "did you mean \"b\"?"},
+		{Message: "so is\nc", Origin: config.Origin{File: "command line", Text: "c=1"}},
+	}
+	code, stdout, stderr := runWith(t, "do", func(*Factory) error { return problems })
+	want := "a.yaml:3: a is wrong (did you mean \"b\"?)\ncommand line 'c=1': so is c\nerror: 2 problems in the config, listed above\n"
+	if code != exitUsage || stdout != "" || stderr != want {
+		t.Errorf("code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
 func TestPanicIsAnInternalError(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	code, _, stderr := runWith(t, "do", func(*Factory) error {

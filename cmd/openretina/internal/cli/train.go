@@ -18,6 +18,8 @@ type trainOptions struct {
 	Overrides []string
 	// Sweep trains many times instead, if the command line or the config says so.
 	Sweep func() (swept bool, err error)
+	// DryRun prints what the training would do, JSON for programs.
+	DryRun, JSON bool
 }
 
 func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.Command {
@@ -39,19 +41,28 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			--multirun trains once for each combination of the values given, or searches where
 			the config chooses a sweeper that does. It prints a table of the jobs and, in the
 			last line, the directory of the sweep. The same command with hydra.sweep.dir=DIR
-			goes on with what is not done.`),
+			goes on with what is not done.
+
+			--dry-run only checks the config and prints what would be trained on what: data,
+			layers, steps, and about how much memory and time it takes; never a sweep.`),
 		Example: examples(`
 			openretina train --config simulated_retina paths.data_dir=demo-data
+			openretina train --config simulated_retina paths.data_dir=demo-data --dry-run
 			openretina train --config hoefling_2024 model.learning_rate=0.005 trainer.max_epochs=20
 			openretina train --config simulated_retina paths.data_dir=demo-data paths.output_dir=run trainer.ckpt_path=last
 			openretina train --config simulated_retina paths.data_dir=demo-data --multirun model.learning_rate=0.01,0.001 seed=1,2`),
 	}
 	opts.Flags.add(f, cmd)
 	opts.Flags.sweep.add(cmd)
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything, print what would be done, and write nothing")
+	cmd.Flags().BoolVar(&opts.JSON, "json", false, "with --dry-run: print JSON")
 	cmd.RunE = f.computing(func(words []string) error {
 		opts.Overrides = continueWords(words)
 		if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
 			return err
+		}
+		if opts.JSON && !opts.DryRun {
+			return flagErrorf("--json is for --dry-run")
 		}
 		opts.Sweep = func() (bool, error) { return f.sweep(sweptTrain(cmd, &opts.Flags), opts.Overrides) }
 		return runF(f.Interrupts, opts)
@@ -73,8 +84,10 @@ func continueWords(words []string) []string {
 }
 
 func runTrain(in Interrupts, opts *trainOptions) error {
-	if swept, err := opts.Sweep(); swept || err != nil {
-		return err
+	if !opts.DryRun {
+		if swept, err := opts.Sweep(); swept || err != nil {
+			return err
+		}
 	}
 	f := opts.f
 	composed, err := opts.Flags.compose(f, opts.Overrides)
@@ -86,8 +99,10 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 			return err
 		}
 	}
-	if err := startJob(composed); err != nil {
-		return err
+	if !opts.DryRun { // which goes to no directory
+		if err := startJob(composed); err != nil {
+			return err
+		}
 	}
 	plan, err := train.NewPlan(composed)
 	if err != nil {
@@ -97,10 +112,18 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	f.Log.Info("training", "device", device.String(), "threads", torch.Threads(), "seed", plan.Seed, "run", plan.OutputDir)
-	result, err := plan.Run(in.Soft, in.Hard, train.Environment{
+	env := train.Environment{
 		Device: device, Resolve: data.ResolveCached, Log: f.Log, Version: Version, Progress: &trainProgress{f: f},
-	})
+	}
+	if opts.DryRun {
+		forecast, err := plan.Forecast(in.Soft, env)
+		if err != nil {
+			return err
+		}
+		return f.IO.printForecast(forecast, opts.JSON)
+	}
+	f.Log.Info("training", "device", device.String(), "threads", torch.Threads(), "seed", plan.Seed, "run", plan.OutputDir)
+	result, err := plan.Run(in.Soft, in.Hard, env)
 	if err != nil {
 		return err
 	}
