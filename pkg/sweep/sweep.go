@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -251,12 +252,9 @@ func (s *Sweep) add(batch []proposal) error {
 	var added []*JobState
 	for i, p := range batch {
 		number := len(s.Record.Jobs) + i
-		composed, err := config.ComposeJob(s.Config, number, p.overrides)
+		dir, err := s.place(number, p.overrides)
 		if err != nil {
-			return err
-		}
-		dir, err := s.Place(composed)
-		if err != nil {
+			s.Log.Warn(fmt.Sprintf("job %d is refused", number), "overrides", strings.Join(p.overrides, " "))
 			return err
 		}
 		if inside, err := filepath.Rel(s.Dir, dir); err == nil && filepath.IsLocal(inside) {
@@ -273,6 +271,15 @@ func (s *Sweep) add(batch []proposal) error {
 	}
 	s.Record.Jobs = append(s.Record.Jobs, added...)
 	return s.Record.write(s.Dir)
+}
+
+// place composes a job and gives the directory of its run.
+func (s *Sweep) place(number int, overrides []string) (dir string, err error) {
+	composed, err := config.ComposeJob(s.Config, number, overrides)
+	if err != nil {
+		return "", err
+	}
+	return s.Place(composed)
 }
 
 // absolute is the path of a directory in the record.

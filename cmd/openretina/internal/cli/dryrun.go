@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -41,15 +42,22 @@ func (s *IOStreams) printSections(sections []section) error {
 			fmt.Fprintln(s.Out)
 		}
 		fmt.Fprintln(s.Out, section.title)
-		table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-		for _, row := range section.rows {
-			fmt.Fprintln(table, "  "+strings.TrimRight(strings.Join(row, "\t"), "\t"))
-		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
+		s.printRows(section.rows)
 	}
 	return nil
+}
+
+// printRows prints aligned rows, indented.
+func (s *IOStreams) printRows(rows [][]string) {
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(table, "  "+strings.Join(row, "\t"))
+	}
+	_ = table.Flush() // a buffer takes everything
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintln(s.Out, strings.TrimRight(line, " \n"))
+	}
 }
 
 func runRows(fc *train.Forecast) [][]string {
