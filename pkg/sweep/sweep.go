@@ -199,9 +199,6 @@ func (s *Sweep) Maximizes() bool {
 // with its cause, and when more trials failed than the config allows. Jobs that
 // failed are an error at the end.
 func (s *Sweep) Run(ctx context.Context) error {
-	if err := s.writeMultirun(); err != nil {
-		return err
-	}
 	if n := s.Record.Count(Done); n > 0 {
 		s.Log.Info("the sweep goes on", "dir", s.Dir, "done", n)
 	}
@@ -268,6 +265,11 @@ func (s *Sweep) add(batch []proposal) error {
 		}
 		taken[dir] = number
 		added = append(added, &JobState{Number: number, Overrides: p.overrides, Dir: dir, Status: Waiting, Values: p.values})
+	}
+	if len(s.Record.Jobs) == 0 {
+		if err := s.writeMultirun(); err != nil {
+			return err
+		}
 	}
 	s.Record.Jobs = append(s.Record.Jobs, added...)
 	return s.Record.write(s.Dir)
