@@ -2,6 +2,7 @@ package fileio
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,23 @@ const bufferSize = 1 << 18
 // that leads to a pipe or a device (/dev/stdout) is written directly.
 func WriteFile(path string, fill func(io.Writer) error) error {
 	return WriteFileFS(OS, path, fill)
+}
+
+// WriteBytes is WriteFile of what is in memory.
+func WriteBytes(path string, content []byte) error {
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// WriteJSON is WriteFile of a value as indented JSON, with a line break at its end.
+func WriteJSON(path string, value any) error {
+	return WriteFile(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(value)
+	})
 }
 
 // WriteFileFS is WriteFile on another file system.

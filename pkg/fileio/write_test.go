@@ -283,3 +283,28 @@ func TestRemoveLitter(t *testing.T) {
 		t.Errorf("missing directory: %d, %v", n, err)
 	}
 }
+
+func TestWriteBytesAndJSON(t *testing.T) {
+	dir := t.TempDir()
+	for name, write := range map[string]func(path string) error{
+		"bytes": func(path string) error { return fileio.WriteBytes(path, []byte(old)) },
+		"json":  func(path string) error { return fileio.WriteJSON(path, map[string]any{"b": []int{1}, "a": "<>"}) },
+	} {
+		if err := write(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"bytes": old, "json": "{\n  \"a\": \"\\u003c\\u003e\",\n  \"b\": [\n    1\n  ]\n}\n",
+	} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if err := fileio.WriteJSON(filepath.Join(dir, "json"), func() {}); err == nil {
+		t.Error("a function was written")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

@@ -1,10 +1,8 @@
 package insilico
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"slices"
@@ -131,14 +129,7 @@ func (r *Result) Write(dir string, meta Meta) error {
 	if err != nil {
 		return err
 	}
-	record, err := json.MarshalIndent(r.record(meta), "", "  ")
-	if err != nil {
-		return err
-	}
-	return fileio.WriteFile(filepath.Join(dir, RecordFile), func(w io.Writer) error {
-		_, err := w.Write(append(record, '\n'))
-		return err
-	})
+	return fileio.WriteJSON(filepath.Join(dir, RecordFile), r.record(meta))
 }
 
 // arrays are the objective, padded, and the steps.

@@ -96,18 +96,7 @@ func readRecord(dir string) (*Record, error) {
 }
 
 func (r *Record) write(dir string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, RecordFile), append(text, '\n'))
-}
-
-func writeFile(path string, content []byte) error {
-	return fileio.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
+	return fileio.WriteJSON(filepath.Join(dir, RecordFile), r)
 }
 
 // Count gives how many jobs have a status.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
 // Files in the directory of a sweep, beside its record.
@@ -28,7 +29,7 @@ func (s *Sweep) writeMultirun() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(s.Dir, MultirunFile), text)
+	return fileio.WriteBytes(filepath.Join(s.Dir, MultirunFile), text)
 }
 
 // writeResults writes the table and, of a search, the best trial.
@@ -41,7 +42,7 @@ func (s *Sweep) writeResults() error {
 	if err := w.WriteAll(s.Table()); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(s.Dir, TableFile), b.Bytes()); err != nil {
+	if err := fileio.WriteBytes(filepath.Join(s.Dir, TableFile), b.Bytes()); err != nil {
 		return err
 	}
 	search, ok := s.plan.(*search)
@@ -57,7 +58,7 @@ func (s *Sweep) writeResults() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(s.Dir, StudyFile), text)
+	return fileio.WriteBytes(filepath.Join(s.Dir, StudyFile), text)
 }
 
 // result is the best trial in the form of Hydra's plugin.

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
 // ResultFile is what a finished training leaves in its directory. It is not there
@@ -67,11 +69,7 @@ func (r *Result) addBest(c *modelCheckpoint) {
 }
 
 func (r *Result) write(dir string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, ResultFile), append(text, '\n'))
+	return fileio.WriteJSON(filepath.Join(dir, ResultFile), r)
 }
 
 // ReadResult reads the result of a training from its directory.

@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"runtime"
@@ -74,7 +72,7 @@ func WriteHydraFiles(c *config.Config, dir string) error {
 		if err := fileio.MkdirAll(filepath.Dir(path)); err != nil {
 			return err
 		}
-		if err := writeFile(path, content); err != nil {
+		if err := fileio.WriteBytes(path, content); err != nil {
 			return err
 		}
 	}
@@ -116,18 +114,7 @@ func (r *runRecord) write(dir string) error {
 		}
 		r.Data[path] = digest
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, RunFile), append(text, '\n'))
-}
-
-func writeFile(path string, content []byte) error {
-	return fileio.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
+	return fileio.WriteJSON(filepath.Join(dir, RunFile), r)
 }
 
 // sessionPerformance is what test_step keeps of a session: each neuron's

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/open-retina/openretina-go/pkg/fileio"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if len(rows) == 0 {
 		return failed
 	}
-	if err := writeJSON(o.output, rows); err != nil {
+	if err := fileio.WriteJSON(o.output, rows); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s\n\n", machine(b.versions))

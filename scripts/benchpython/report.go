@@ -1,13 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"text/tabwriter"
-
-	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
 // row is what was measured of a case with one number of threads.
@@ -74,15 +71,6 @@ func median(values []float64) float64 {
 }
 
 const megabyte = 1e6
-
-// writeJSON writes the rows as a list.
-func writeJSON(path string, rows []row) error {
-	return fileio.WriteFile(path, func(w io.Writer) error {
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(rows)
-	})
-}
 
 // writeTable writes the rows aligned, and the notes below.
 func writeTable(w io.Writer, rows []row, notes []string) error {

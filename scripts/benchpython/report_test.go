@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/open-retina/openretina-go/pkg/fileio"
 )
 
 func TestMedian(t *testing.T) {
@@ -34,7 +36,7 @@ func TestRatioIsThatOfPairs(t *testing.T) {
 func TestWritesJSON(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "figures.json")
 	for _, rows := range [][]row{{}, {{Case: "mei_1", Threads: 2}, {Case: "mei_2"}}} {
-		if err := writeJSON(path, rows); err != nil {
+		if err := fileio.WriteJSON(path, rows); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(path)

@@ -66,11 +66,7 @@ func claim(dir string, m manifest) error {
 		}
 	}
 	m.Program, m.Version = manifestProgram, manifestVersion
-	return fileio.WriteFile(filepath.Join(dir, manifestFile), func(w io.Writer) error {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(m)
-	})
+	return fileio.WriteJSON(filepath.Join(dir, manifestFile), m)
 }
 
 // remove removes files of a directory, following no link out of it.

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,11 +64,7 @@ func runConfigInit(opts *configInitOptions) error {
 		if err := fileio.MkdirAll(filepath.Dir(path)); err != nil {
 			return err
 		}
-		err := fileio.WriteFile(path, func(w io.Writer) error {
-			_, err := w.Write(content)
-			return err
-		})
-		if err != nil {
+		if err := fileio.WriteBytes(path, content); err != nil {
 			return err
 		}
 	}
