@@ -14,9 +14,6 @@ type plan interface {
 	// next gives the jobs that come after those of the record, all of which have
 	// ended; none where the sweep is complete.
 	next(jobs []*JobState) []proposal
-	// describe tells one search from another, a line for each thing that matters;
-	// nil where all jobs are known beforehand.
-	describe() []string
 	// tolerates says how many of a batch may fail before the sweep ends.
 	tolerates(batch int) int
 }
@@ -49,8 +46,6 @@ func (l *list) next(jobs []*JobState) []proposal {
 	}
 	return rest
 }
-
-func (l *list) describe() []string { return nil }
 
 func (l *list) tolerates(batch int) int { return batch }
 
@@ -122,6 +117,7 @@ func (s *search) history(jobs []*JobState) []Trial {
 	return trials
 }
 
+// describe tells one search from another, a line for each thing that matters.
 func (s *search) describe() []string {
 	lines := []string{s.settings.Direction.String(), fmt.Sprintf("%T%+v", s.sampler, s.sampler)}
 	for _, p := range s.space.Parameters {

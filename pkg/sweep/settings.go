@@ -1,9 +1,8 @@
 package sweep
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -96,21 +95,21 @@ func (a randomArguments) sampler(seed uint64) (Sampler, error) {
 }
 
 type tpeArguments struct {
-	Seed           *uint32      `yaml:"seed"`
-	ConsiderPrior  bool         `yaml:"consider_prior"`
-	PriorWeight    float64      `yaml:"prior_weight"`
-	MagicClip      bool         `yaml:"consider_magic_clip"`
-	Endpoints      bool         `yaml:"consider_endpoints"`
-	StartupTrials  int          `yaml:"n_startup_trials"`
-	Candidates     int          `yaml:"n_ei_candidates"`
-	Multivariate   bool         `yaml:"multivariate"`
-	ConstantLiar   bool         `yaml:"constant_liar"`
-	Group          bool         `yaml:"group"`
-	Gamma          *config.Node `yaml:"gamma"`
-	Weights        *config.Node `yaml:"weights"`
-	Constraints    *config.Node `yaml:"constraints_func"`
-	Distance       *config.Node `yaml:"categorical_distance_func"`
-	WarnIndepedent bool         `yaml:"warn_independent_sampling"` // of no effect
+	Seed            *uint32      `yaml:"seed"`
+	ConsiderPrior   bool         `yaml:"consider_prior"`
+	PriorWeight     float64      `yaml:"prior_weight"`
+	MagicClip       bool         `yaml:"consider_magic_clip"`
+	Endpoints       bool         `yaml:"consider_endpoints"`
+	StartupTrials   int          `yaml:"n_startup_trials"`
+	Candidates      int          `yaml:"n_ei_candidates"`
+	Multivariate    bool         `yaml:"multivariate"`
+	ConstantLiar    bool         `yaml:"constant_liar"`
+	Group           bool         `yaml:"group"`
+	Gamma           *config.Node `yaml:"gamma"`
+	Weights         *config.Node `yaml:"weights"`
+	Constraints     *config.Node `yaml:"constraints_func"`
+	Distance        *config.Node `yaml:"categorical_distance_func"`
+	WarnIndependent bool         `yaml:"warn_independent_sampling"` // of no effect
 }
 
 func defaultTPEArguments() tpeArguments {
@@ -158,11 +157,7 @@ func seedOr(given *uint32, otherwise uint64) uint64 {
 }
 
 // randomSeed is for samplers with seed: null; the record keeps it.
-func randomSeed() uint64 {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return uint64(binary.LittleEndian.Uint32(b[:]))
-}
+func randomSeed() uint64 { return uint64(rand.Uint32()) }
 
 // launchers read how many jobs run at a time.
 func launchers() *config.Registry[struct{}, int] {

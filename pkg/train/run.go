@@ -2,11 +2,10 @@ package train
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -264,8 +263,4 @@ func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, 
 }
 
 // randomSeed is for configs with seed: null; run.json records it.
-func randomSeed() uint64 {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return uint64(binary.LittleEndian.Uint32(b[:]))
-}
+func randomSeed() uint64 { return uint64(rand.Uint32()) }
