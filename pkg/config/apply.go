@@ -126,15 +126,22 @@ func deleteKey(root *Node, o *override) error {
 
 // nearestPath is the hint for a path of which a part is mistyped.
 func nearestPath(root *Node, path string) string {
-	cur := root
+	in, part := firstAbsent(root, path)
+	return didYouMean(part, in.Keys())
+}
+
+// firstAbsent is the first part of a path that is not there, and the node that lacks
+// it; where all are there, the last node and no part.
+func firstAbsent(root *Node, path string) (in *Node, part string) {
+	in = root
 	for _, part := range splitKey(path) {
-		next, err := cur.step(part, false)
+		next, err := in.step(part, false)
 		if err != nil || next == nil {
-			return didYouMean(part, cur.Keys())
+			return in, part
 		}
-		cur = next
+		in = next
 	}
-	return ""
+	return in, ""
 }
 
 // pyEqual compares as Python does: numbers and bools by value, mappings without

@@ -78,7 +78,7 @@ const (
 // normalise checks and expands the package.
 func (d *defaultItem) normalise() error {
 	if d.isSelf() && d.hasPkg && !d.isGroup {
-		return newError(classValue, "_self_@PACKAGE is not supported").at(&Node{origin: d.origin})
+		return newError(classValue, "_self_@PACKAGE is not supported").from(d.origin)
 	}
 	if d.hasPkg && d.pkg == "_here_" {
 		d.pkg = ""

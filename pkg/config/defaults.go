@@ -239,7 +239,7 @@ func ensureSelf(d *defaultItem, list []*defaultItem) ([]*defaultItem, bool, erro
 		if item.isSelf() {
 			if hasSelf {
 				return nil, false, newError(classComposition, "Duplicate _self_ defined in %s", d.configPath()).
-					at(&Node{origin: item.origin})
+					from(item.origin)
 			}
 			hasSelf = true
 		}
@@ -261,7 +261,7 @@ func (b *defaultsBuilder) noteOverrides(d *defaultItem, list []*defaultItem, int
 		if last != nil && !item.override && !item.appended {
 			e := newError(classComposition, "In %s: Override '%s : %s' is defined before '%s: %s'.", d.configPath(),
 				last.overrideKey(), last.choice.text(), item.overrideKey(), item.displayName())
-			return e.at(&Node{origin: last.origin}).hint("overrides must be at the end of the defaults list")
+			return e.from(last.origin).hint("overrides must be at the end of the defaults list")
 		}
 		if !item.override {
 			continue
@@ -269,7 +269,7 @@ func (b *defaultsBuilder) noteOverrides(d *defaultItem, list []*defaultItem, int
 		last = item
 		if interpolated {
 			return newError(classComposition, "%s: Default List Overrides are not allowed in the subtree", d.configPath()).
-				at(&Node{origin: item.origin}).
+				from(item.origin).
 				hint("of an interpolated config group: override %s=%s", item.overrideKey(), item.choice.text())
 		}
 		b.overrides.add(d.configPath(), item)
@@ -314,7 +314,7 @@ func (b *defaultsBuilder) addOptions(n *treeNode, item *defaultItem, interpolate
 	for _, name := range slices.Backward(item.choice.list) {
 		if strings.Contains(name, "${") {
 			return newError(classComposition, "In '%s': Defaults List interpolation is not supported in options list items", n.item.configPath()).
-				at(&Node{origin: item.origin})
+				from(item.origin)
 		}
 		option := &defaultItem{
 			path: item.group + "/" + name, pkg: item.pkg, hasPkg: item.hasPkg, optional: item.optional, origin: item.origin,
@@ -361,7 +361,7 @@ func resolveChoice(d *defaultItem, known *Node) error {
 	}
 	if d.isGroup && legacyChoice.MatchString(text) {
 		return newError(classComposition, "Defaults list element '%s=%s' is using a deprecated interpolation form.", d.overrideKey(), text).
-			at(&Node{origin: d.origin}).hint("name the group: ${group}")
+			from(d.origin).hint("name the group: ${group}")
 	}
 	// A relative path starts beside the choice, where there is nothing else.
 	own := newMap(d.origin)
@@ -401,10 +401,10 @@ func (b *defaultsBuilder) notChosen(d *defaultItem) error {
 		return nil
 	}
 	if !d.isGroup {
-		return newError(classValue, "Missing ConfigDefault is not supported : %s", d.configPath()).at(&Node{origin: d.origin})
+		return newError(classValue, "Missing ConfigDefault is not supported : %s", d.configPath()).from(d.origin)
 	}
 	key := d.overrideKey()
-	e := newError(classComposition, "You must specify '%s', e.g, %s=<OPTION>", key, key).at(&Node{origin: d.origin})
+	e := newError(classComposition, "You must specify '%s', e.g, %s=<OPTION>", key, key).from(d.origin)
 	return e.hint("available options: %s", strings.Join(b.repo.options(d.groupPath()), ", "))
 }
 

@@ -132,6 +132,12 @@ func (e *Error) at(n *Node) *Error {
 	return e
 }
 
+// from sets the place of an error about what is no node.
+func (e *Error) from(o Origin) *Error {
+	e.Origin = o
+	return e
+}
+
 func (e *Error) because(cause error) *Error {
 	e.Cause = cause
 	return e
@@ -155,4 +161,9 @@ func oneLine(s string) string {
 		return s
 	}
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
+
+// wrapComposition puts an error of OmegaConf under the one that Hydra raises.
+func wrapComposition(err error) error {
+	return (&Error{Class: classComposition}).because(err)
 }

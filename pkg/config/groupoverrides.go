@@ -62,9 +62,7 @@ func newGroupOverrides(repo *repository, list []*override) (*groupOverrides, err
 
 func (g *groupOverrides) addExternal(o *override, value any) error {
 	refuse := func(class, format string, args ...any) error {
-		e := newError(class, format, args...)
-		e.Origin = o.origin()
-		return e
+		return newError(class, format, args...).from(o.origin())
 	}
 	if o.kind == forceOverride {
 		return refuse(classComposition, "force-add of config groups is not supported: '%s'", o.input)
@@ -103,8 +101,7 @@ func (g *groupOverrides) addExternal(o *override, value any) error {
 			c.list = append(c.list, s)
 		}
 	default:
-		e := newError(classValue, "Config group override must be a string or a list. Got %s", pyTypeOf(value))
-		e.Origin = o.origin()
+		e := newError(classValue, "Config group override must be a string or a list. Got %s", pyTypeOf(value)).from(o.origin())
 		if value == nil {
 			e.Hint = "to leave the group out, write ~" + key
 		}
@@ -166,7 +163,7 @@ func (g *groupOverrides) noteChoice(d *defaultItem) error {
 		g.known = append(g.known, Pair{key, d.choice.value()})
 	} else if prev.kind != d.choice.kind || prev.name != d.choice.name {
 		return newError(classComposition, "Multiple values for %s. To override a value use 'override %s: %s'", key, key, prev.text()).
-			at(&Node{origin: d.origin})
+			from(d.origin)
 	}
 	group := d.groupPath()
 	if g.perGroup[group] == nil {
@@ -217,7 +214,7 @@ func (g *groupOverrides) checkUsed() error {
 		if d.name != nil {
 			text += "=" + *d.name
 		}
-		e := newError(classComposition, "Could not delete '%s'. No match in the defaults list", text).at(&Node{origin: d.origin})
+		e := newError(classComposition, "Could not delete '%s'. No match in the defaults list", text).from(d.origin)
 		e.Hint = didYouMean(key, g.knownKeys())
 		return e
 	}
@@ -235,7 +232,7 @@ func (g *groupOverrides) knownKeys() []string {
 func (g *groupOverrides) unused(key string, o *groupOverride) error {
 	group, _, _ := strings.Cut(key, "@")
 	candidates := slices.Sorted(maps.Keys(g.perGroup[group]))
-	e := newError(classComposition, "Could not override '%s'.", key).at(&Node{origin: o.origin})
+	e := newError(classComposition, "Could not override '%s'.", key).from(o.origin)
 	var hints []string
 	switch len(candidates) {
 	case 0:

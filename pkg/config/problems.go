@@ -119,10 +119,7 @@ func (p *Problems) InOrder(root *Node) error {
 	ranks := map[string]int{}
 	rank(root, root.Path(), ranks)
 	slices.SortStableFunc(p.list, func(a, b *Error) int {
-		if a == tooMany || b == tooMany {
-			return strings.Compare(b.Key, a.Key) // which has no key and comes last
-		}
-		return placeOf(a.Key, ranks) - placeOf(b.Key, ranks)
+		return placeOf(a, ranks) - placeOf(b, ranks)
 	})
 	return p.Err()
 }
@@ -139,9 +136,13 @@ func rank(n *Node, path string, ranks map[string]int) {
 	}
 }
 
-// placeOf is the rank of a key, or of the nearest one above it that is there.
-func placeOf(key string, ranks map[string]int) int {
-	for {
+// placeOf is the rank of the key of a problem, or of the nearest one above it that is
+// there; tooMany comes last.
+func placeOf(e *Error, ranks map[string]int) int {
+	if e == tooMany {
+		return len(ranks)
+	}
+	for key := e.Key; ; {
 		if r, ok := ranks[key]; ok {
 			return r
 		}

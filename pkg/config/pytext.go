@@ -148,3 +148,25 @@ func pyType(v any) string {
 	}
 	return "int"
 }
+
+// plainType is the Python type of a node's content outside a tree.
+func plainType(n *Node) string {
+	switch n.shape {
+	case listShape:
+		return "list"
+	case mapShape:
+		return "dict"
+	}
+	return pyType(n.scalar)
+}
+
+// pyNodeType is the type with which OmegaConf holds a node of a tree.
+func pyNodeType(n *Node) string {
+	switch n.shape {
+	case listShape:
+		return "omegaconf.listconfig.ListConfig"
+	case mapShape:
+		return "omegaconf.dictconfig.DictConfig"
+	}
+	return pyType(n.scalar)
+}

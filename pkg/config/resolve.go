@@ -323,16 +323,6 @@ func (ev *evaluation) pathText(p pathExpr) (string, error) {
 	return b.String(), nil
 }
 
-func pyNodeType(n *Node) string {
-	switch n.shape {
-	case listShape:
-		return "omegaconf.listconfig.ListConfig"
-	case mapShape:
-		return "omegaconf.dictconfig.DictConfig"
-	}
-	return pyType(n.scalar)
-}
-
 // selectKey finds what ${key} stands for: from the root, or with leading dots from
 // the container of the interpolation upwards. A missing key is an error if
 // mustExist, a nil node otherwise.
@@ -351,7 +341,10 @@ func (ev *evaluation) selectKey(key string, mustExist bool) (*Node, error) {
 	if n == nil && mustExist {
 		e := newError(classInterpolationKey, "Interpolation key '%s' not found", rest)
 		if start.shape == mapShape {
-			e.Hint = ev.nearestKey(start, rest)
+			in, part := firstAbsent(start, rest)
+			if near, ok := Nearest(part, in.Keys()); ok {
+				e.Hint = "did you mean \"" + near + "\"?"
+			}
 		}
 		return nil, e
 	}
@@ -416,25 +409,6 @@ func (ev *evaluation) walk(start *Node, path string, strict bool) (*Node, error)
 		cur = next
 	}
 	return cur, nil
-}
-
-// nearestKey is the hint for a path whose last found container lacks a key.
-func (ev *evaluation) nearestKey(start *Node, path string) string {
-	cur := start
-	for _, part := range splitKey(path) {
-		next, err := cur.step(part, false)
-		if err != nil {
-			return ""
-		}
-		if next == nil {
-			if near, ok := Nearest(part, cur.Keys()); ok {
-				return "did you mean \"" + near + "\"?"
-			}
-			return ""
-		}
-		cur = next
-	}
-	return ""
 }
 
 func (c callExpr) eval(ev *evaluation) (*Node, error) {

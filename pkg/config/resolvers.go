@@ -101,11 +101,8 @@ func textArg(name string, n *Node) (string, error) {
 // argumentType is the Python type of a resolver's argument: a list or mapping that is
 // written there is plain, one of the tree a config's.
 func argumentType(n *Node) string {
-	switch {
-	case n.isContainer() && n.parent == nil && n.shape == listShape:
-		return "list"
-	case n.isContainer() && n.parent == nil:
-		return "dict"
+	if n.isContainer() && n.parent == nil {
+		return plainType(n)
 	}
 	return lastPart(pyNodeType(n))
 }
@@ -199,9 +196,7 @@ func textContainer(name, text string) (*Node, error) {
 	case string:
 		m.put(v, newScalar(nil, n.origin))
 	default:
-		e := newError(classAssertion, "the text is no mapping or list but of type %s", pyType(v))
-		e.Origin = n.origin
-		return nil, e
+		return nil, newError(classAssertion, "the text is no mapping or list but of type %s", pyType(v)).from(n.origin)
 	}
 	return m, nil
 }

@@ -149,9 +149,7 @@ type yamlReader struct {
 }
 
 func (r *yamlReader) refuse(y *yaml.Node, class, format string, args ...any) *Error {
-	e := newError(class, format, args...)
-	e.Origin = r.origin(y)
-	return e
+	return newError(class, format, args...).from(r.origin(y))
 }
 
 func (r *yamlReader) origin(y *yaml.Node) Origin { return Origin{File: r.file, Line: y.Line} }

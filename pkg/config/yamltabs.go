@@ -18,9 +18,8 @@ func checkTabs(name string, data []byte, doc *yaml.Node) error {
 	quotedPositions(doc, texts)
 	s := tabScanner{lines: lines, texts: texts}
 	if line := s.firstTab(); line > 0 {
-		e := newError(classScanner, "found character '\\t' that cannot start any token")
-		e.Origin = Origin{File: name, Line: line}
-		return e.hint("use spaces, or quote the text with the tab")
+		return newError(classScanner, "found character '\\t' that cannot start any token").from(Origin{File: name, Line: line}).
+			hint("use spaces, or quote the text with the tab")
 	}
 	return nil
 }
