@@ -17,15 +17,15 @@ type NodeDecoder interface {
 }
 
 // Forms are for a NodeDecoder that tells what it reads: values of the Go types whose
-// forms a config may use, Words for certain strings, a Part for a mapping with a
+// forms a config may use, Words for certain strings, BuiltBy for a mapping with a
 // _target_. Editors are told by them.
 type Forms interface{ Forms() []any }
 
 type (
 	// Words are strings of which one is wanted.
 	Words []string
-	// Part is the What of the Registry that builds a mapping.
-	Part string
+	// BuiltBy is the What of the Registry that builds a mapping.
+	BuiltBy string
 )
 
 // hydraKeys are accepted in every mapping, since they steer how Hydra builds the

@@ -17,14 +17,14 @@ type Search struct {
 	Fixed []string
 }
 
-// OptunaSweeper is the _target_ of sweepers that search.
-const OptunaSweeper = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+// optunaSweeper is the _target_ of sweepers that search.
+const optunaSweeper = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 // Searches says whether the config's sweeper searches, so that its jobs cannot be
 // listed beforehand.
 func (c *Config) Searches() bool {
 	n, err := c.Hydra.Select("sweeper." + TargetKey)
-	return err == nil && n != nil && n.scalar == OptunaSweeper
+	return err == nil && n != nil && n.scalar == optunaSweeper
 }
 
 // NewSearch reads the space of a search from hydra.sweeper.params, from

@@ -113,7 +113,7 @@ func checkSweeper(hydra *Node) error {
 	switch target {
 	case basicSweeper:
 		return nil
-	case OptunaSweeper:
+	case optunaSweeper:
 		return newError(classHydra, "a search has no jobs to list beforehand").at(sweeper).
 			hint("hydra/sweeper=basic lists all combinations")
 	}

@@ -84,7 +84,7 @@ type recordings struct {
 }
 
 // Forms are the calls.
-func (recordings) Forms() []any { return []any{config.Part(Recordings.What)} }
+func (recordings) Forms() []any { return []any{config.BuiltBy(Recordings.What)} }
 
 // UnmarshalNode reads the call that gives the recordings: of the function that reads
 // the file, or of a filter over another call.

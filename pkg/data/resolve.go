@@ -106,7 +106,7 @@ func (f localFilePath) location(struct{}) (location, error) {
 }
 
 // Forms are a text and the call.
-func (location) Forms() []any { return []any{"", config.Part(Locations.What)} }
+func (location) Forms() []any { return []any{"", config.BuiltBy(Locations.What)} }
 
 // UnmarshalNode reads a location from a config.
 func (l *location) UnmarshalNode(n *config.Node) (err error) {

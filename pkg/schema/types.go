@@ -102,7 +102,7 @@ func ofForms(f config.Forms) object {
 		switch form := form.(type) {
 		case config.Words:
 			taken = append(taken, object{"enum": []string(form)})
-		case config.Part:
+		case config.BuiltBy:
 			taken = append(taken, definition(part(string(form))))
 		default:
 			taken = append(taken, ofType(reflect.TypeOf(form)))
