@@ -51,13 +51,26 @@ type TestScore struct {
 	Evaluation float64
 }
 
+// testScoreJSON has null for what is not finite.
+type testScoreJSON struct {
+	Name       string   `json:"name"`
+	Loss       *float64 `json:"loss"`
+	Evaluation *float64 `json:"evaluation"`
+}
+
 // MarshalJSON writes null for what is not finite.
 func (s TestScore) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Name       string   `json:"name"`
-		Loss       *float64 `json:"loss"`
-		Evaluation *float64 `json:"evaluation"`
-	}{s.Name, finite(s.Loss), finite(s.Evaluation)})
+	return json.Marshal(testScoreJSON{s.Name, finite(s.Loss), finite(s.Evaluation)})
+}
+
+// UnmarshalJSON reads null as NaN.
+func (s *TestScore) UnmarshalJSON(text []byte) error {
+	var j testScoreJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	*s = TestScore{j.Name, orElse(j.Loss, math.NaN()), orElse(j.Evaluation, math.NaN())}
+	return nil
 }
 
 // addBest takes the best epoch from the callback that kept it.

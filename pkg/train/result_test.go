@@ -104,4 +104,11 @@ func TestScoresThatAreNoNumbers(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), `{"name":"a","loss":null,"evaluation":null}`) || !strings.Contains(string(text), `"value":null`) {
 		t.Errorf("%v: %s", err, text)
 	}
+	var read Result
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	if s := read.Tests[0]; s.Name != "a" || !math.IsNaN(s.Loss) || !math.IsNaN(s.Evaluation) {
+		t.Errorf("null is read as %+v", s)
+	}
 }

@@ -32,7 +32,7 @@ type trainerConfig struct {
 	EnableCheckpointing   *bool    `yaml:"enable_checkpointing"`
 	NumSanityValSteps     *int     `yaml:"num_sanity_val_steps"`
 	Benchmark             *bool    `yaml:"benchmark"`
-	Detect                bool     `yaml:"detect_anomaly"`
+	DetectAnomaly         bool     `yaml:"detect_anomaly"`
 	Strategy              string   `yaml:"strategy"`
 	NumNodes              int      `yaml:"num_nodes"`
 	ValCheckInterval      *float64 `yaml:"val_check_interval"`
