@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,15 +67,24 @@ type Sweep struct {
 	shared   []string // the overrides for Hydra
 	plan     plan
 	parallel int
-	release  func()
+	release  func() // ends the lock; nil before there is one
 }
 
 // New composes a sweep and takes up the record in its directory, if there is one.
 // Nothing is run or written, except that the directory is made.
-func New(o Options) (*Sweep, error) {
+func New(o Options) (_ *Sweep, err error) {
 	s := &Sweep{Options: o}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
 	dir, err := s.compose()
 	if err != nil {
+		return nil, err
+	}
+	// A record is read by the one process that may go on with it.
+	if err := s.lock(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if s.Record, err = readRecord(dir); err != nil {
@@ -103,14 +113,26 @@ func New(o Options) (*Sweep, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	if s.release, err = lock(dir); err != nil {
+	if err := s.lock(dir); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+// lock keeps other processes from running the sweep, until Close.
+func (s *Sweep) lock(dir string) (err error) {
+	if s.release == nil {
+		s.release, err = lock(dir)
+	}
+	return err
+}
+
 // Close lets other processes run the sweep.
-func (s *Sweep) Close() { s.release() }
+func (s *Sweep) Close() {
+	if s.release != nil {
+		s.release()
+	}
+}
 
 // compose composes the sweep itself and gives its directory.
 func (s *Sweep) compose() (dir string, err error) {
@@ -133,7 +155,8 @@ func (s *Sweep) compose() (dir string, err error) {
 // makePlan reads which jobs there are to be, and refuses a record of others.
 func (s *Sweep) makePlan(known bool) error {
 	if known && !s.sameCommand() {
-		return s.another("it ran " + s.describe(s.Record.Command, s.Record.Config, s.Record.Overrides))
+		r := s.Record
+		return s.another(fmt.Sprintf("it ran %s of %s with %q", r.Command, r.Config, r.Overrides))
 	}
 	if !s.master.Searches() {
 		l, err := newList(s.Config)
@@ -167,10 +190,6 @@ func (s *Sweep) makePlan(known bool) error {
 func (s *Sweep) sameCommand() bool {
 	r := s.Record
 	return r.Command == s.Command && r.Config == s.Config.ConfigName && slices.Equal(r.Overrides, s.master.Overrides)
-}
-
-func (s *Sweep) describe(command, name string, overrides []string) string {
-	return fmt.Sprintf("%s of %s with %q", command, name, overrides)
 }
 
 // another is the error for a directory that has another sweep.

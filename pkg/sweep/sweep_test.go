@@ -489,7 +489,19 @@ func TestTwoProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := again.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	again.Close()
+	// One that is refused keeps nobody out.
+	if _, err := New(options(dir, f, "a=1,3")); err == nil || !strings.Contains(err.Error(), "another sweep") {
+		t.Errorf("got %v", err)
+	}
+	last, err := New(options(dir, f, "a=1,2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Close()
 }
 
 func TestRefusals(t *testing.T) {
