@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -371,7 +372,7 @@ func encode(s object) ([]byte, error) {
 func encodeDefinitions(definitions object) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "{\n\"$schema\": %q,\n\"definitions\": {\n", draft)
-	for i, name := range sorted(definitions) {
+	for i, name := range slices.Sorted(maps.Keys(definitions)) {
 		text, err := encodeLine(definitions[name])
 		if err != nil {
 			return nil, err

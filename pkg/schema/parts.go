@@ -24,14 +24,18 @@ var pythonJSON []byte
 
 // pythonTarget is a class or function of the Python package, torch or Lightning.
 type pythonTarget struct {
-	Role       string `json:"role"`
-	Parameters map[string]struct {
-		Default any `json:"default"`
-	} `json:"parameters"`
+	Role       string                     `json:"role"`
+	Parameters map[string]pythonParameter `json:"parameters"`
 	// Variadic ones take any other parameter.
 	Variadic bool `json:"variadic"`
 	// SameAs is its proper name where this is another one.
 	SameAs string `json:"same_as"`
+}
+
+type pythonParameter struct {
+	// Default is nil for None too.
+	Default  any  `json:"default"`
+	Required bool `json:"required"`
 }
 
 // table is what of a Registry is needed here.
@@ -115,7 +119,7 @@ func targetArguments(ours any, p pythonTarget) object {
 	properties := s["properties"].(object)
 	for name, parameter := range p.Parameters {
 		if _, ok := properties[name]; !ok {
-			properties[name] = object{"default": parameter.Default}
+			properties[name] = parameter.describe()
 		}
 	}
 	if p.Role == optim.Schedulers.What {
@@ -127,7 +131,16 @@ func targetArguments(ours any, p pythonTarget) object {
 	return s
 }
 
-// stepping is what Lightning wants to know of a schedule, beside its arguments.
+// describe takes any value, since signatures have no types.
+func (p pythonParameter) describe() object {
+	if p.Required {
+		return object{}
+	}
+	return object{"default": p.Default}
+}
+
+// stepping is what Lightning wants to know of a schedule, beside its arguments. Its
+// keys have no defaults here, so that none are told.
 type stepping struct {
 	Monitor   *string `yaml:"monitor,required"`
 	Interval  string  `yaml:"interval,required"`
@@ -176,6 +189,3 @@ func choice(names, aliases []string) object {
 	s["allOf"] = cases
 	return s
 }
-
-// sorted gives the keys of a map in order.
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

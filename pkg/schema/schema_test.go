@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path"
@@ -160,5 +161,28 @@ func TestMistakesDoNotFit(t *testing.T) {
 		if (err == nil) != test.right {
 			t.Errorf("group %q, right is %v: %s\n%v", test.group, test.right, test.text, err)
 		}
+	}
+}
+
+// TestDefaultsOfPython: what Python wants to be given has no default.
+func TestDefaultsOfPython(t *testing.T) {
+	text, err := fs.ReadFile(configs.FS, path.Join(schema.Folder, schema.Definitions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Definitions map[string]struct {
+			Properties map[string]map[string]any
+		}
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	p := file.Definitions["lightning.pytorch.callbacks.ModelPruning"].Properties
+	if _, ok := p["pruning_fn"]["default"]; ok || p["pruning_fn"] == nil {
+		t.Errorf("pruning_fn is %v", p["pruning_fn"])
+	}
+	if p["amount"]["default"] != 0.5 {
+		t.Errorf("amount is %v", p["amount"])
 	}
 }
