@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/open-retina/openretina-go/pkg/data"
@@ -18,7 +16,7 @@ func (s *IOStreams) printForecast(fc *train.Forecast, asJSON bool) error {
 	if asJSON {
 		return writeJSON(s.Out, fc)
 	}
-	return s.printSections([]section{
+	s.printSections([]section{
 		{"Run", runRows(fc)},
 		{"Data", fileRows(fc.Files)},
 		{"Sessions", sessionRows(fc)},
@@ -27,37 +25,7 @@ func (s *IOStreams) printForecast(fc *train.Forecast, asJSON bool) error {
 		{"Memory, reckoned", memoryRows(fc)},
 		{"Time, from a trial on random clips", timeRows(fc)},
 	})
-}
-
-// section is a part of what --dry-run prints.
-type section struct {
-	title string
-	rows  [][]string
-}
-
-// printSections prints each part as a table.
-func (s *IOStreams) printSections(sections []section) error {
-	for i, section := range sections {
-		if i > 0 {
-			fmt.Fprintln(s.Out)
-		}
-		fmt.Fprintln(s.Out, section.title)
-		s.printRows(section.rows)
-	}
 	return nil
-}
-
-// printRows prints aligned rows, indented.
-func (s *IOStreams) printRows(rows [][]string) {
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(table, "  "+strings.Join(row, "\t"))
-	}
-	_ = table.Flush() // a buffer takes everything
-	for line := range strings.Lines(text.String()) {
-		fmt.Fprintln(s.Out, strings.TrimRight(line, " \n"))
-	}
 }
 
 func runRows(fc *train.Forecast) [][]string {
@@ -78,7 +46,7 @@ func fileRows(files []data.File) (rows [][]string) {
 			rows = append(rows, []string{f.Part, "missing: " + f.Missing})
 			continue
 		}
-		rows = append(rows, []string{f.Part, f.Path, bytesText(f.Bytes)})
+		rows = append(rows, []string{f.Part, f.Path, byteCount(float64(f.Bytes))})
 	}
 	return rows
 }
@@ -167,19 +135,18 @@ func stepRows(fc *train.Forecast) [][]string {
 	return append(rows, []string{"epoch", each}, []string{"length", epochs})
 }
 
-func memoryRows(fc *train.Forecast) [][]string {
+func memoryRows(fc *train.Forecast) (rows [][]string) {
 	m := fc.Memory
-	rows := [][]string{
-		{"program and data", bytesText(m.Program)},
-		{"parameters", bytesText(m.Parameters)},
-		{"gradients", bytesText(m.Gradients)},
-		{"optimizer", bytesText(m.OptimizerState)},
-		{"training batch", bytesText(m.TrainingBatch)},
-		{"or validation batch", bytesText(m.ValidationBatch)},
-		{"all", bytesText(m.Total())},
-	}
+	add := func(name string, bytes int64) { rows = append(rows, []string{name, byteCount(float64(bytes))}) }
+	add("program and data", m.Program)
+	add("parameters", m.Parameters)
+	add("gradients", m.Gradients)
+	add("optimizer", m.OptimizerState)
+	add("training batch", m.TrainingBatch)
+	add("or validation batch", m.ValidationBatch)
+	add("all", m.Total())
 	if m.TrialPeak > 0 {
-		rows = append(rows, []string{"this process at most, in the trial", bytesText(m.TrialPeak)})
+		add("this process at most, in the trial", m.TrialPeak)
 	}
 	return rows
 }
@@ -208,19 +175,6 @@ func duration(seconds float64) string {
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(100 * time.Microsecond).String()
-}
-
-// bytesText is a size in the unit that suits it.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 // grouped is a number with commas between its thousands.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,7 +82,7 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		if opts.Run, err = opts.findConfig(&flags); err != nil {
 			return err
 		}
-		words = evaluationWords(words)
+		words = orAdd(words, "evaluation.") // a node that the config of a training lacks
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err
 		}
@@ -93,19 +92,6 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		return runF(f.Interrupts, opts)
 	})
 	return cmd
-}
-
-// evaluationWords lets keys of evaluation be set though the config of a training
-// has no such node.
-func evaluationWords(words []string) []string {
-	list := make([]string, len(words))
-	for i, word := range words {
-		if strings.HasPrefix(word, "evaluation.") {
-			word = "++" + word
-		}
-		list[i] = word
-	}
-	return list
 }
 
 // findConfig takes the config stored in the model's run where no flag names one,
@@ -148,15 +134,18 @@ func isFile(path string) bool {
 }
 
 func runEval(in Interrupts, opts *evalOptions) error {
-	if swept, err := opts.Sweep(); swept || err != nil {
-		return err
+	if !opts.DryRun {
+		if swept, err := opts.Sweep(); swept || err != nil {
+			return err
+		}
 	}
 	settings, err := readEvalSettings(opts)
 	if err != nil {
 		return err
 	}
 	if opts.DryRun {
-		return opts.IO.printSections(settings.describe(in.Soft, opts.Data))
+		opts.IO.printSections(settings.describe(in.Soft, opts.Data))
+		return nil
 	}
 	if err := settings.checkOutputs(); err != nil {
 		return err

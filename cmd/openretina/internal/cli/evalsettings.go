@@ -75,16 +75,6 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	return s, nil
 }
 
-// decodeAt reads what stands under a path; what is absent or null leaves the value as
-// it is.
-func decodeAt(root *config.Node, path string, to any) error {
-	n, err := root.Select(path)
-	if err != nil || n == nil || n.Kind() == config.Null {
-		return err
-	}
-	return n.Read(to)
-}
-
 // describe is what --dry-run prints.
 func (s *evalSettings) describe(ctx context.Context, options data.Options) []section {
 	rows := [][]string{

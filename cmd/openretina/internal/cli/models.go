@@ -1,10 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
-
 	"github.com/spf13/cobra"
 
 	"github.com/open-retina/openretina-go/pkg/data/hub"
@@ -67,20 +63,4 @@ func runModels(_ Interrupts, opts *modelsOptions) error {
 		rows = append(rows, []string{m.Name, m.Stimulus, map[bool]string{true: "yes", false: "no"}[m.Cached], m.Path})
 	}
 	return opts.IO.printTable(rows)
-}
-
-// printTable prints rows, the first of which is the heading: aligned for a
-// person, else separated by tabs and without heading, for programs.
-func (s *IOStreams) printTable(rows [][]string) error {
-	if !s.OutIsTerminal {
-		for _, row := range rows[1:] {
-			fmt.Fprintln(s.Out, strings.Join(row, "\t"))
-		}
-		return nil
-	}
-	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(table, strings.Join(row, "\t"))
-	}
-	return table.Flush()
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything, print what would be done, and write nothing")
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "with --dry-run: print JSON")
 	cmd.RunE = f.computing(func(words []string) error {
-		opts.Overrides = continueWords(words)
+		opts.Overrides = orAdd(words, "trainer.ckpt_path=") // which the Python package's configs lack
 		if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
 			return err
 		}
@@ -70,70 +69,66 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 	return cmd
 }
 
-// continueWords lets trainer.ckpt_path be set though the Python package's configs
-// do not have that key.
-func continueWords(words []string) []string {
-	list := make([]string, len(words))
-	for i, word := range words {
-		if strings.HasPrefix(word, "trainer.ckpt_path=") {
-			word = "++" + word
-		}
-		list[i] = word
-	}
-	return list
-}
-
 func runTrain(in Interrupts, opts *trainOptions) error {
 	if !opts.DryRun {
 		if swept, err := opts.Sweep(); swept || err != nil {
 			return err
 		}
 	}
-	f := opts.f
-	composed, err := opts.Flags.compose(f, opts.Overrides)
+	plan, err := opts.plan()
 	if err != nil {
 		return err
 	}
-	if opts.Flags.sweep.goOn { // no override, since the directory may be named by those
-		if err := composed.Root.Set("trainer.ckpt_path", "last"); err != nil {
-			return err
-		}
-	}
-	if !opts.DryRun { // which goes to no directory
-		if err := startJob(composed); err != nil {
-			return err
-		}
-	}
-	plan, err := train.NewPlan(composed)
-	if err != nil {
-		return err
-	}
-	device, err := f.Device()
+	device, err := opts.f.Device()
 	if err != nil {
 		return err
 	}
 	env := train.Environment{
-		Device: device, Resolve: data.ResolveCached, Log: f.Log, Version: Version, Progress: &trainProgress{f: f},
+		Device: device, Resolve: data.ResolveCached, Log: opts.f.Log, Version: Version, Progress: &trainProgress{f: opts.f},
 	}
 	if opts.DryRun {
 		forecast, err := plan.Forecast(in.Soft, env)
 		if err != nil {
 			return err
 		}
-		return f.IO.printForecast(forecast, opts.JSON)
+		return opts.f.IO.printForecast(forecast, opts.JSON)
 	}
-	f.Log.Info("training", "device", device.String(), "threads", torch.Threads(), "seed", plan.Seed, "run", plan.OutputDir)
+	return opts.train(in, plan, env)
+}
+
+// plan composes and checks the config.
+func (o *trainOptions) plan() (*train.Plan, error) {
+	composed, err := o.Flags.compose(o.f, o.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	if o.Flags.sweep.goOn { // no override, since the directory may be named by those
+		if err := composed.Root.Set("trainer.ckpt_path", "last"); err != nil {
+			return nil, err
+		}
+	}
+	if !o.DryRun { // which goes to no directory
+		if err := startJob(composed); err != nil {
+			return nil, err
+		}
+	}
+	return train.NewPlan(composed)
+}
+
+func (o *trainOptions) train(in Interrupts, plan *train.Plan, env train.Environment) error {
+	log := o.f.Log
+	log.Info("training", "device", env.Device.String(), "threads", torch.Threads(), "seed", plan.Seed, "run", plan.OutputDir)
 	result, err := plan.Run(in.Soft, in.Hard, env)
 	if err != nil {
 		return err
 	}
 	if result.StopReason != "" {
-		f.Log.Info("stopped early: " + result.StopReason)
+		log.Info("stopped early: " + result.StopReason)
 	}
 	for _, t := range result.Tests {
-		f.Log.Info("test", "data", t.Name, "correlation", fmt.Sprintf("%.4f", t.Evaluation), "loss", fmt.Sprintf("%.4f", t.Loss))
+		log.Info("test", "data", t.Name, "correlation", fmt.Sprintf("%.4f", t.Evaluation), "loss", fmt.Sprintf("%.4f", t.Loss))
 	}
-	_, err = fmt.Fprintln(f.IO.Out, plan.OutputDir)
+	_, err = fmt.Fprintln(o.f.IO.Out, plan.OutputDir)
 	return err
 }
 

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
 	"text/tabwriter"
@@ -93,12 +91,4 @@ func runVersion(_ Interrupts, opts *versionOptions) error {
 		fmt.Fprintf(table, "%s\t%s\n", fact.name, fact.value)
 	}
 	return table.Flush()
-}
-
-// writeJSON prints a value as indented JSON.
-func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
 }

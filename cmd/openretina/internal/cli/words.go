@@ -31,6 +31,18 @@ func (f *Factory) takeSettingWords(words []string) (rest []string, err error) {
 	return rest, nil
 }
 
+// orAdd lets the overrides that begin with a prefix add the keys that the config does
+// not have.
+func orAdd(words []string, prefix string) []string {
+	list := slices.Clone(words)
+	for i, word := range list {
+		if strings.HasPrefix(word, prefix) {
+			list[i] = "++" + word
+		}
+	}
+	return list
+}
+
 // noWords refuses words that a command has no use for.
 func noWords(words []string) error {
 	if len(words) > 0 {
