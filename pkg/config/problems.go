@@ -18,6 +18,19 @@ func Refuse(key, format string, args ...any) error {
 	return &BadValue{Key: key, Message: fmt.Sprintf(format, args...)}
 }
 
+// Refusals are what a method Validate finds wrong.
+type Refusals []error
+
+// Unless refuses the value of a key where a condition does not hold.
+func (r *Refusals) Unless(holds bool, key, format string, args ...any) {
+	if !holds {
+		*r = append(*r, Refuse(key, format, args...))
+	}
+}
+
+// Err joins them; nil where there are none.
+func (r Refusals) Err() error { return errors.Join(r...) }
+
 // Problems collects all that is wrong with a config, so that the user hears of it
 // at once. The zero value is empty.
 type Problems struct {

@@ -15,16 +15,14 @@ type sizes struct {
 }
 
 func (s sizes) Validate() error {
-	var problems []error
+	var refused Refusals
 	for _, side := range []struct {
 		key   string
 		value int
 	}{{"width", s.Width}, {"height", s.Height}, {"depth", s.Depth}} {
-		if side.value < 1 {
-			problems = append(problems, Refuse(side.key, "%s is %d", side.key, side.value))
-		}
+		refused.Unless(side.value >= 1, side.key, "%s is %d", side.key, side.value)
 	}
-	return errors.Join(problems...)
+	return refused.Err()
 }
 
 func TestReadTellsAllProblems(t *testing.T) {
@@ -144,5 +142,25 @@ func TestProblemsAreBounded(t *testing.T) {
 	var list ErrorList
 	if !errors.As(p.InOrder(n), &list) || len(list) != maxProblems+1 || list[maxProblems] != tooMany {
 		t.Errorf("%d problems", len(list))
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	var none Refusals
+	none.Unless(true, "a", "never")
+	if err := (append(none, nil)).Err(); err != nil {
+		t.Errorf("got %v", err)
+	}
+	var both Refusals
+	both.Unless(false, "a", "a is %d", 1)
+	both.Unless(true, "b", "never")
+	both.Unless(false, "c", "c is %q", "x")
+	root := mustYAML(t, "m: {a: 1, c: x}")
+	n, _ := root.Get("m")
+	var p Problems
+	p.AddAt(n, both.Err())
+	list, _ := p.Err().(ErrorList)
+	if len(list) != 2 || list[0].Key != "m.a" || list[1].Key != "m.c" || list[1].Message != `c is "x"` {
+		t.Errorf("got %v", p.Err())
 	}
 }

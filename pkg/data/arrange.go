@@ -1,7 +1,6 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -24,7 +23,7 @@ type clipSettings struct {
 
 // validate refuses sizes that are not positive.
 func (c *clipSettings) validate() error {
-	var problems []error
+	var refused config.Refusals
 	for _, size := range []struct {
 		key   string
 		value int
@@ -33,11 +32,9 @@ func (c *clipSettings) validate() error {
 		{"clip_length", c.Clip},
 		{"batch_size", c.Batch},
 	} {
-		if size.value < 1 {
-			problems = append(problems, config.Refuse(size.key, "%s is %d, but must be positive", size.key, size.value))
-		}
+		refused.Unless(size.value >= 1, size.key, "%s is %d, but must be positive", size.key, size.value)
 	}
-	return errors.Join(problems...)
+	return refused.Err()
 }
 
 // split puts a movie and its responses together; responses beyond the movie's
@@ -143,14 +140,10 @@ func defaultMovieEach() movieEach {
 
 // Validate refuses settings that cannot work.
 func (a *movieEach) Validate() error {
-	problems := []error{a.Clips.validate()}
-	if a.Seed < 0 || a.Seed > 1<<32-1 {
-		problems = append(problems, config.Refuse("seed", "seed is %d, but must be between 0 and 2^32 - 1", a.Seed))
-	}
-	if a.Validation == nil && a.NumVal < 1 {
-		problems = append(problems, config.Refuse("num_val_clips", "num_val_clips is %d, but must be positive", a.NumVal))
-	}
-	return errors.Join(problems...)
+	refused := config.Refusals{a.Clips.validate()}
+	refused.Unless(a.Seed >= 0 && a.Seed <= 1<<32-1, "seed", "seed is %d, but must be between 0 and 2^32 - 1", a.Seed)
+	refused.Unless(a.Validation != nil || a.NumVal >= 1, "num_val_clips", "num_val_clips is %d, but must be positive", a.NumVal)
+	return refused.Err()
 }
 
 func (a movieEach) build(struct{}) (Arranger, error) { return &a, nil }

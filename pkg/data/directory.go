@@ -159,15 +159,13 @@ type directoryStimuli struct {
 
 // Validate refuses settings that cannot work.
 func (d *directoryStimuli) Validate() error {
-	problems := []error{d.Directory.validate()}
-	if slices.Min(d.Size[:]) < 1 {
-		problems = append(problems, config.Refuse("stimulus_size",
-			"stimulus_size is %v (channels, height, width), but all must be positive", d.Size))
-	}
-	if mean, std := d.normalisation(); std <= 0 || math.IsInf(std, 0) || math.IsNaN(std+mean) {
-		problems = append(problems, config.Refuse("norm_std", "norm_mean %v and norm_std %v cannot normalise a movie", mean, std))
-	}
-	return errors.Join(problems...)
+	refused := config.Refusals{d.Directory.validate()}
+	refused.Unless(slices.Min(d.Size[:]) >= 1, "stimulus_size",
+		"stimulus_size is %v (channels, height, width), but all must be positive", d.Size)
+	mean, std := d.normalisation()
+	refused.Unless(std > 0 && !math.IsInf(std, 0) && !math.IsNaN(std+mean), "norm_std",
+		"norm_mean %v and norm_std %v cannot normalise a movie", mean, std)
+	return refused.Err()
 }
 
 // normalisation is by 0 and 1 where the config has null.

@@ -60,10 +60,12 @@ func size(path string) (bytes int64, err error) {
 	return bytes, err
 }
 
-// ClipSizes are how the config cuts movies into clips, in frames, and how many of
-// them a batch for training has.
+// ClipSizes are how the config cuts movies into clips.
 type ClipSizes struct {
-	Train, Validation, Batch int
+	Train      int `json:"train_frames"`
+	Validation int `json:"validation_frames"`
+	// Batch is how many clips a batch for training has.
+	Batch int `json:"batch"`
 }
 
 // Clips are the sizes of the config's dataloader.

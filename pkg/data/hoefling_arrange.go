@@ -1,7 +1,6 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -24,11 +23,9 @@ func defaultSharedMovie() sharedMovie {
 
 // Validate refuses settings that cannot work.
 func (a *sharedMovie) Validate() error {
-	err := a.Clips.validate()
-	if len(a.Validation) == 0 {
-		err = errors.Join(config.Refuse("validation_clip_indices", "validation_clip_indices is empty"), err)
-	}
-	return err
+	refused := config.Refusals{a.Clips.validate()}
+	refused.Unless(len(a.Validation) > 0, "validation_clip_indices", "validation_clip_indices is empty")
+	return refused.Err()
 }
 
 func (a sharedMovie) build(struct{}) (Arranger, error) { return &a, nil }

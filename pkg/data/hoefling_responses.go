@@ -51,15 +51,11 @@ func defaultHoeflingResponses() hoeflingResponses {
 
 // Validate refuses what is not known.
 func (h *hoeflingResponses) Validate() error {
-	var problems []error
-	if h.ResponseType != "natural" {
-		problems = append(problems, config.Refuse("response_type", "response_type %q is not supported, only natural is", h.ResponseType))
-	}
-	if _, ok := traceNames[h.TraceType]; !ok {
-		problems = append(problems, config.Refuse("trace_type",
-			"trace_type %q is unknown; it is one of %v", h.TraceType, sortedKeys(traceNames)))
-	}
-	return errors.Join(problems...)
+	var refused config.Refusals
+	refused.Unless(h.ResponseType == "natural", "response_type", "response_type %q is not supported, only natural is", h.ResponseType)
+	_, known := traceNames[h.TraceType]
+	refused.Unless(known, "trace_type", "trace_type %q is unknown; it is one of %v", h.TraceType, sortedKeys(traceNames))
+	return refused.Err()
 }
 
 func (h hoeflingResponses) build(struct{}) (ResponseReader, error) {

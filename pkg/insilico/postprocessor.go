@@ -143,15 +143,11 @@ type lowPassArguments struct {
 
 // Validate refuses filters without a width.
 func (a lowPassArguments) Validate() error {
-	var problems []error
-	if !positive(a.Sigma) {
-		problems = append(problems, config.Refuse("sigma", "sigma %v is not a positive number of frames", a.Sigma))
-	}
-	if a.KernelSize < 1 || a.KernelSize > maxKernelSize {
-		problems = append(problems, config.Refuse("kernel_size",
-			"kernel_size %d is not a number of frames from 1 to %d", a.KernelSize, maxKernelSize))
-	}
-	return errors.Join(problems...)
+	var refused config.Refusals
+	refused.Unless(positive(a.Sigma), "sigma", "sigma %v is not a positive number of frames", a.Sigma)
+	refused.Unless(a.KernelSize >= 1 && a.KernelSize <= maxKernelSize, "kernel_size",
+		"kernel_size %d is not a number of frames from 1 to %d", a.KernelSize, maxKernelSize)
+	return refused.Err()
 }
 
 func (a lowPassArguments) filter(struct{}) (Postprocessor, error) {

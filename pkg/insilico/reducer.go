@@ -1,7 +1,6 @@
 package insilico
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -77,11 +76,9 @@ type sliceArguments struct {
 
 // Validate refuses other axes than time, and empty windows.
 func (a sliceArguments) Validate() error {
-	err := a.Axis.check()
-	if a.Length < 1 {
-		err = errors.Join(err, config.Refuse("length", "length %d: a window has at least one frame", a.Length))
-	}
-	return err
+	refused := config.Refusals{a.Axis.check()}
+	refused.Unless(a.Length >= 1, "length", "length %d: a window has at least one frame", a.Length)
+	return refused.Err()
 }
 
 func (a sliceArguments) reducer(struct{}) (Reducer, error) {

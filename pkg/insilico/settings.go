@@ -1,7 +1,6 @@
 package insilico
 
 import (
-	"errors"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -89,14 +88,10 @@ type Config struct {
 
 // Validate refuses sizes far beyond any use.
 func (c Config) Validate() error {
-	var problems []error
-	if c.MaxSteps < 0 || c.MaxSteps > maxSteps {
-		problems = append(problems, config.Refuse("max_steps", "max_steps %d is not from 0 to %d", c.MaxSteps, maxSteps))
-	}
-	if c.Frames < 1 || c.Frames > maxFrames {
-		problems = append(problems, config.Refuse("frames", "frames %d is not from 1 to %d", c.Frames, maxFrames))
-	}
-	return errors.Join(problems...)
+	var refused config.Refusals
+	refused.Unless(c.MaxSteps >= 0 && c.MaxSteps <= maxSteps, "max_steps", "max_steps %d is not from 0 to %d", c.MaxSteps, maxSteps)
+	refused.Unless(c.Frames >= 1 && c.Frames <= maxFrames, "frames", "frames %d is not from 1 to %d", c.Frames, maxFrames)
+	return refused.Err()
 }
 
 // FromConfig reads the node `mei` and tells all that is wrong with it. Its parts

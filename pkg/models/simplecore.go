@@ -1,7 +1,6 @@
 package models
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -42,23 +41,18 @@ func (c *SimpleCoreConfig) Complete(d CoreDeps) {
 // Validate refuses what the Python package refuses, in its words, and sizes that
 // make no sense.
 func (c *SimpleCoreConfig) Validate() error {
-	problems := []error{c.validateLayers(), checkConvolutionType(c.ConvolutionType)}
-	if c.ColorSquashing != nil && len(c.Channels) > 0 && c.Channels[0] != 1 {
-		problems = append(problems, config.Refuse("color_squashing_weights",
+	refused := config.Refusals{c.validateLayers(), checkConvolutionType(c.ConvolutionType)}
+	if c.ColorSquashing != nil && len(c.Channels) > 0 {
+		refused.Unless(c.Channels[0] == 1, "color_squashing_weights",
 			"Number of input channels (set to %d) must be 1 when squashing multi-channel (color) to single-channel (greyscale) input.",
-			c.Channels[0]))
+			c.Channels[0])
 	}
-	if !(c.DropoutRate >= 0 && c.DropoutRate < 1) {
-		problems = append(problems, config.Refuse("dropout_rate", "dropout_rate must be at least 0 and below 1, got %v", c.DropoutRate))
+	refused.Unless(c.DropoutRate >= 0 && c.DropoutRate < 1, "dropout_rate", "dropout_rate must be at least 0 and below 1, got %v", c.DropoutRate)
+	refused.Unless(c.CutFirstNFrames >= 0, "cut_first_n_frames", "cut_first_n_frames must not be negative, got %d", c.CutFirstNFrames)
+	if n := c.MaxPoolEveryNLayers; n != nil {
+		refused.Unless(*n >= 1, "maxpool_every_n_layers", "maxpool_every_n_layers must be at least 1, got %d", *n)
 	}
-	if c.CutFirstNFrames < 0 {
-		problems = append(problems, config.Refuse("cut_first_n_frames", "cut_first_n_frames must not be negative, got %d", c.CutFirstNFrames))
-	}
-	if c.MaxPoolEveryNLayers != nil && *c.MaxPoolEveryNLayers < 1 {
-		problems = append(problems, config.Refuse("maxpool_every_n_layers",
-			"maxpool_every_n_layers must be at least 1, got %d", *c.MaxPoolEveryNLayers))
-	}
-	return errors.Join(append(problems, c.validateSizes())...)
+	return append(refused, c.validateSizes()).Err()
 }
 
 // validateLayers refuses lists that are not about the same layers.
@@ -79,11 +73,9 @@ func (c *SimpleCoreConfig) validateLayers() error {
 }
 
 func (c *SimpleCoreConfig) validateSizes() error {
-	var problems []error
+	var refused config.Refusals
 	positive := func(key string, sizes []int64) {
-		if len(sizes) > 0 && slices.Min(sizes) < 1 {
-			problems = append(problems, config.Refuse(key, "%s must be at least 1, got %v", key, sizes))
-		}
+		refused.Unless(len(sizes) == 0 || slices.Min(sizes) >= 1, key, "%s must be at least 1, got %v", key, sizes)
 	}
 	positive("channels", c.Channels)
 	positive("temporal_kernel_sizes", c.TemporalKernelSizes)
@@ -91,7 +83,7 @@ func (c *SimpleCoreConfig) validateSizes() error {
 	if c.DownsampleKernelSize != nil {
 		positive("downsample_input_kernel_size", c.DownsampleKernelSize[:])
 	}
-	return errors.Join(problems...)
+	return refused.Err()
 }
 
 // simpleCore is SimpleCoreWrapper: layers of convolution, BatchNorm, bias, ELU,

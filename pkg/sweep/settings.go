@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"errors"
 	"math/rand/v2"
 	"runtime"
 
@@ -122,23 +121,18 @@ func defaultTPEArguments() tpeArguments {
 
 // Validate refuses what is not done here, and numbers that make no sense.
 func (a tpeArguments) Validate() error {
-	var problems []error
-	refuse := func(wrong bool, key, what string) {
-		if wrong {
-			problems = append(problems, config.Refuse(key, "%s", what))
-		}
-	}
+	var refused config.Refusals
 	for _, function := range []*config.Node{a.Gamma, a.Weights, a.Constraints, a.Distance} {
 		if function != nil && function.Kind() != config.Null {
-			problems = append(problems, config.Errorf(function, "%s names a Python function: leave it out", function.Path()))
+			refused = append(refused, config.Errorf(function, "%s names a Python function: leave it out", function.Path()))
 		}
 	}
-	refuse(!a.ConsiderPrior, "consider_prior", "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
-	refuse(a.Group, "group", "group=true is not supported: every trial has all parameters")
-	refuse(!(a.PriorWeight >= 0), "prior_weight", "prior_weight must be 0 or more")
-	refuse(a.StartupTrials < 0, "n_startup_trials", "n_startup_trials must be 0 or more")
-	refuse(a.Candidates < 1 || a.Candidates > 100_000, "n_ei_candidates", "n_ei_candidates must be from 1 to 100000")
-	return errors.Join(problems...)
+	refused.Unless(a.ConsiderPrior, "consider_prior", "consider_prior=false is not supported (Optuna ignores it too since 4.3)")
+	refused.Unless(!a.Group, "group", "group=true is not supported: every trial has all parameters")
+	refused.Unless(a.PriorWeight >= 0, "prior_weight", "prior_weight must be 0 or more")
+	refused.Unless(a.StartupTrials >= 0, "n_startup_trials", "n_startup_trials must be 0 or more")
+	refused.Unless(a.Candidates >= 1 && a.Candidates <= 100_000, "n_ei_candidates", "n_ei_candidates must be from 1 to 100000")
+	return refused.Err()
 }
 
 func (a tpeArguments) sampler(seed uint64) (Sampler, error) {

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,19 +34,13 @@ func defaultModelCheckpoint() modelCheckpointConfig {
 
 // Validate refuses what Lightning refuses, and checkpoints inside an epoch.
 func (c modelCheckpointConfig) Validate() error {
-	problems := []error{checkMode("ModelCheckpoint", c.Mode)}
+	refused := config.Refusals{checkMode("ModelCheckpoint", c.Mode)}
 	const atTheEnd = "ModelCheckpoint: every_n_train_steps and train_time_interval are not supported, checkpoints are written at the end of epochs"
-	if c.EveryNTrainSteps != nil && *c.EveryNTrainSteps > 0 {
-		problems = append(problems, config.Refuse("every_n_train_steps", atTheEnd))
-	}
-	if c.TrainTime != nil {
-		problems = append(problems, config.Refuse("train_time_interval", atTheEnd))
-	}
-	if c.Monitor == nil && c.SaveTopK > 1 {
-		problems = append(problems, config.Refuse("save_top_k", "ModelCheckpoint(save_top_k=%d, monitor=None) is not a valid "+
-			"configuration: nothing tells which checkpoints are best", c.SaveTopK))
-	}
-	return errors.Join(problems...)
+	refused.Unless(orElse(c.EveryNTrainSteps, 0) <= 0, "every_n_train_steps", atTheEnd)
+	refused.Unless(c.TrainTime == nil, "train_time_interval", atTheEnd)
+	refused.Unless(c.Monitor != nil || c.SaveTopK <= 1, "save_top_k", "ModelCheckpoint(save_top_k=%d, monitor=None) is not a valid "+
+		"configuration: nothing tells which checkpoints are best", c.SaveTopK)
+	return refused.Err()
 }
 
 // modelCheckpoint keeps the checkpoints of the best epochs.

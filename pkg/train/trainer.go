@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -98,24 +97,22 @@ func (l *limit) of(n int) int {
 
 // Validate refuses what training does not do.
 func (t *trainerConfig) Validate() error {
-	var problems []error
-	refuse := func(unless bool, key, format string, args ...any) {
-		if !unless {
-			problems = append(problems, config.Refuse(key, "trainer."+key+format, args...))
-		}
+	var refused config.Refusals
+	unless := func(holds bool, key, format string, args ...any) {
+		refused.Unless(holds, key, "trainer."+key+format, args...)
 	}
 	algorithm := orElse(t.GradientClipAlgorithm, "norm")
-	refuse(algorithm == "norm", "gradient_clip_algorithm", " must be norm, got %q", algorithm)
-	refuse(t.AccumulateGradBatches >= 1, "accumulate_grad_batches", " must be at least 1, got %d", t.AccumulateGradBatches)
-	refuse(t.CheckValEveryNEpoch >= 1, "check_val_every_n_epoch", " must be at least 1, got %d", t.CheckValEveryNEpoch)
-	refuse(orElse(t.ValCheckInterval, 1) == 1, "val_check_interval", " must be 1.0: validation runs at the end of an epoch")
-	refuse(t.Accelerator == "auto" || t.Accelerator == "cpu", "accelerator",
+	unless(algorithm == "norm", "gradient_clip_algorithm", " must be norm, got %q", algorithm)
+	unless(t.AccumulateGradBatches >= 1, "accumulate_grad_batches", " must be at least 1, got %d", t.AccumulateGradBatches)
+	unless(t.CheckValEveryNEpoch >= 1, "check_val_every_n_epoch", " must be at least 1, got %d", t.CheckValEveryNEpoch)
+	unless(orElse(t.ValCheckInterval, 1) == 1, "val_check_interval", " must be 1.0: validation runs at the end of an epoch")
+	unless(t.Accelerator == "auto" || t.Accelerator == "cpu", "accelerator",
 		"=%s: where to compute is set by --device (auto, cpu, cuda, cuda:N)", t.Accelerator)
 	one := t.Devices == nil || fmt.Sprint(t.Devices) == "auto" || fmt.Sprint(t.Devices) == "1"
-	refuse(one, "devices", "=%v: training runs on one device", t.Devices)
-	refuse(t.Strategy == "auto", "strategy", "=%s: training runs in one process", t.Strategy)
-	refuse(t.NumNodes == 1, "num_nodes", "=%d: training runs in one process", t.NumNodes)
-	return errors.Join(problems...)
+	unless(one, "devices", "=%v: training runs on one device", t.Devices)
+	unless(t.Strategy == "auto", "strategy", "=%s: training runs in one process", t.Strategy)
+	unless(t.NumNodes == 1, "num_nodes", "=%d: training runs in one process", t.NumNodes)
+	return refused.Err()
 }
 
 func (p *Plan) readTrainer() error {

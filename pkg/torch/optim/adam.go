@@ -1,8 +1,6 @@
 package optim
 
 import (
-	"errors"
-
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
@@ -28,7 +26,7 @@ func DefaultAdam(decoupled bool) AdamOptions {
 
 // Validate refuses what PyTorch refuses.
 func (o AdamOptions) Validate() error {
-	var problems []error
+	var refused config.Refusals
 	for _, c := range []struct {
 		key    string
 		what   string
@@ -41,11 +39,9 @@ func (o AdamOptions) Validate() error {
 		{"betas", "beta parameter at index 1", o.Betas[1], o.Betas[1] >= 0 && o.Betas[1] < 1},
 		{"weight_decay", "weight_decay value", o.WeightDecay, o.WeightDecay >= 0},
 	} {
-		if !c.useful {
-			problems = append(problems, config.Refuse(c.key, "invalid %s: %v", c.what, c.value))
-		}
+		refused.Unless(c.useful, c.key, "invalid %s: %v", c.what, c.value)
 	}
-	return errors.Join(problems...)
+	return refused.Err()
 }
 
 type adam struct {

@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"errors"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -26,18 +25,12 @@ func DefaultPlateau() PlateauOptions {
 
 // Validate refuses what PyTorch refuses.
 func (o PlateauOptions) Validate() error {
-	var problems []error
-	if o.Mode != "min" && o.Mode != "max" {
-		problems = append(problems, config.Refuse("mode", "ReduceLROnPlateau: mode %q is neither min nor max", o.Mode))
-	}
-	if o.ThresholdMode != "rel" && o.ThresholdMode != "abs" {
-		problems = append(problems, config.Refuse("threshold_mode",
-			"ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode))
-	}
-	if !(o.Factor < 1) {
-		problems = append(problems, config.Refuse("factor", "ReduceLROnPlateau: factor %v should be < 1.0", o.Factor))
-	}
-	return errors.Join(problems...)
+	var refused config.Refusals
+	refused.Unless(o.Mode == "min" || o.Mode == "max", "mode", "ReduceLROnPlateau: mode %q is neither min nor max", o.Mode)
+	refused.Unless(o.ThresholdMode == "rel" || o.ThresholdMode == "abs", "threshold_mode",
+		"ReduceLROnPlateau: threshold_mode %q is neither rel nor abs", o.ThresholdMode)
+	refused.Unless(o.Factor < 1, "factor", "ReduceLROnPlateau: factor %v should be < 1.0", o.Factor)
+	return refused.Err()
 }
 
 // Plateau lowers the learning rate when a metric stops improving.
@@ -130,11 +123,9 @@ func defaultPlateauConfig() PlateauConfig {
 
 // Validate also refuses steps inside an epoch.
 func (c PlateauConfig) Validate() error {
-	err := c.PlateauOptions.Validate()
-	if c.Interval != "epoch" {
-		err = errors.Join(err, config.Refuse("interval", "lr_scheduler.interval must be epoch for ReduceLROnPlateau, got %q", c.Interval))
-	}
-	return err
+	refused := config.Refusals{c.PlateauOptions.Validate()}
+	refused.Unless(c.Interval == "epoch", "interval", "lr_scheduler.interval must be epoch for ReduceLROnPlateau, got %q", c.Interval)
+	return refused.Err()
 }
 
 func (c PlateauConfig) itself(struct{}) (PlateauConfig, error) { return c, nil }

@@ -1,8 +1,6 @@
 package optim
 
 import (
-	"errors"
-
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
@@ -22,20 +20,12 @@ func DefaultSGD() SGDOptions { return SGDOptions{LR: 1e-3} }
 
 // Validate refuses what PyTorch refuses.
 func (o SGDOptions) Validate() error {
-	var problems []error
-	if !(o.LR >= 0) {
-		problems = append(problems, config.Refuse("lr", "invalid learning rate: %v", o.LR))
-	}
-	if !(o.Momentum >= 0) {
-		problems = append(problems, config.Refuse("momentum", "invalid momentum value: %v", o.Momentum))
-	}
-	if !(o.WeightDecay >= 0) {
-		problems = append(problems, config.Refuse("weight_decay", "invalid weight_decay value: %v", o.WeightDecay))
-	}
-	if o.Nesterov && (o.Momentum == 0 || o.Dampening != 0) {
-		problems = append(problems, config.Refuse("nesterov", "nesterov momentum requires a momentum and zero dampening"))
-	}
-	return errors.Join(problems...)
+	var refused config.Refusals
+	refused.Unless(o.LR >= 0, "lr", "invalid learning rate: %v", o.LR)
+	refused.Unless(o.Momentum >= 0, "momentum", "invalid momentum value: %v", o.Momentum)
+	refused.Unless(o.WeightDecay >= 0, "weight_decay", "invalid weight_decay value: %v", o.WeightDecay)
+	refused.Unless(!o.Nesterov || o.Momentum != 0 && o.Dampening == 0, "nesterov", "nesterov momentum requires a momentum and zero dampening")
+	return refused.Err()
 }
 
 type sgd struct {
