@@ -214,24 +214,18 @@ func (j joined) eval(ev *evaluation) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		text := n
 		if n.isContainer() {
-			if text, err = ev.copyResolvedQuietly(n); err != nil {
+			// Python prints interpolations inside as they stand.
+			ev.spent.steps += n.size()
+			if err := ev.spend(n); err != nil {
 				return nil, err
 			}
 		}
-		if err := ev.write(&b, pyNode(text)); err != nil {
+		if err := ev.write(&b, pyNode(n)); err != nil {
 			return nil, err
 		}
 	}
 	return newScalar(b.String(), Origin{}), nil
-}
-
-// copyResolvedQuietly bounds the size of a container that is printed into a text.
-// Python prints interpolations inside as they stand.
-func (ev *evaluation) copyResolvedQuietly(n *Node) (*Node, error) {
-	ev.spent.steps += n.size()
-	return n, ev.spend(n)
 }
 
 // write adds to a text within the limit.

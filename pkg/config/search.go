@@ -100,12 +100,9 @@ func (s *searchSpace) addConfigured(hydra *Node, warn func(string, ...any)) erro
 
 // addParams takes the mapping of keys to texts in the grammar of overrides.
 func (s *searchSpace) addParams(params *Node) error {
-	resolved, err := params.Resolve()
+	resolved, err := resolvedMapping(params)
 	if err != nil {
 		return err
-	}
-	if resolved.shape != mapShape {
-		return newError(classType, "hydra.sweeper.params must be a mapping, not %s", resolved.Kind()).at(params)
 	}
 	for key, n := range resolved.Fields() {
 		word, err := parseOverride(key + "=" + pyNode(n))
@@ -122,12 +119,9 @@ func (s *searchSpace) addParams(params *Node) error {
 // addOlder takes hydra.sweeper.search_space: a mapping of keys to mappings that
 // describe a space each.
 func (s *searchSpace) addOlder(space *Node) error {
-	resolved, err := space.Resolve()
+	resolved, err := resolvedMapping(space)
 	if err != nil {
 		return err
-	}
-	if resolved.shape != mapShape {
-		return newError(classType, "hydra.sweeper.search_space must be a mapping, not %s", resolved.Kind()).at(space)
 	}
 	for key, n := range resolved.Fields() {
 		p, err := describedParameter(key, n)
@@ -137,6 +131,15 @@ func (s *searchSpace) addOlder(space *Node) error {
 		s.put(p)
 	}
 	return nil
+}
+
+// resolvedMapping resolves a node that must be a mapping.
+func resolvedMapping(n *Node) (*Node, error) {
+	resolved, err := n.Resolve()
+	if err == nil && resolved.shape != mapShape {
+		err = newError(classType, "%s must be a mapping, not %s", n.Path(), resolved.Kind()).at(n)
+	}
+	return resolved, err
 }
 
 func (s *searchSpace) addOverride(o *override, from Origin) error {

@@ -50,19 +50,19 @@ func TestSignalsCancelInThreeSteps(t *testing.T) {
 // TestOrders: what a parent orders and what signals say is not added up.
 func TestOrders(t *testing.T) {
 	for _, c := range []struct {
-		name             string
-		signals          int
-		orders           string
-		thenEnds         bool
-		soft, hard, gone bool
+		name       string
+		signals    int
+		orders     string
+		thenEnds   bool
+		hard, gone bool
 	}{
-		{"one order", 0, ".", false, true, false, false},
-		{"Ctrl-C on a terminal", 1, ".", false, true, false, false},
-		{"two of both", 2, "..", false, true, true, false},
-		{"a signal and two orders", 1, "..", false, true, true, false},
-		{"the parent was killed", 0, "", true, true, false, false},
-		{"the parent was killed while this saves", 0, ".", true, true, false, false},
-		{"three orders", 0, "...", false, true, true, true},
+		{"one order", 0, ".", false, false, false},
+		{"Ctrl-C on a terminal", 1, ".", false, false, false},
+		{"two of both", 2, "..", false, true, false},
+		{"a signal and two orders", 1, "..", false, true, false},
+		{"the parent was killed", 0, "", true, false, false},
+		{"the parent was killed while this saves", 0, ".", true, false, false},
+		{"three orders", 0, "...", false, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			signals := make(chan os.Signal)
@@ -86,9 +86,7 @@ func TestOrders(t *testing.T) {
 				_ = child.Close() // never fails
 				<-obeyed
 			}
-			if c.soft {
-				<-in.Soft.Done()
-			}
+			<-in.Soft.Done()
 			if c.hard {
 				<-in.Hard.Done()
 			} else if in.Hard.Err() != nil {
