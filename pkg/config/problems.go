@@ -191,3 +191,12 @@ func (n *Node) Read(v any) error {
 	}
 	return p.Err()
 }
+
+// ReadAt is Read of what stands under a path; what is absent or null leaves v as it is.
+func (n *Node) ReadAt(path string, v any) error {
+	found, err := n.Select(path)
+	if err != nil || found == nil || found.isNull() {
+		return err
+	}
+	return found.Read(v)
+}

@@ -148,7 +148,7 @@ func TestProblemsAreBounded(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	var none Refusals
 	none.Unless(true, "a", "never")
-	if err := (append(none, nil)).Err(); err != nil {
+	if err := append(none, nil).Err(); err != nil {
 		t.Errorf("got %v", err)
 	}
 	var both Refusals
@@ -159,8 +159,27 @@ func TestRefusals(t *testing.T) {
 	n, _ := root.Get("m")
 	var p Problems
 	p.AddAt(n, both.Err())
-	list, _ := p.Err().(ErrorList)
-	if len(list) != 2 || list[0].Key != "m.a" || list[1].Key != "m.c" || list[1].Message != `c is "x"` {
+	var list ErrorList
+	if !errors.As(p.Err(), &list) || len(list) != 2 || list[0].Key != "m.a" || list[1].Key != "m.c" || list[1].Message != `c is "x"` {
 		t.Errorf("got %v", p.Err())
+	}
+}
+
+func TestReadAt(t *testing.T) {
+	root := mustYAML(t, "a: {b: 3, none: null, open: '???', there: '${a.b}'}\nbox: {width: 1, depth: 0}")
+	value := 7
+	for _, path := range []string{"a.absent", "a.none", "x.y"} {
+		if err := root.ReadAt(path, &value); err != nil || value != 7 {
+			t.Errorf("%s: %d, %v", path, value, err)
+		}
+	}
+	if err := root.ReadAt("a.there", &value); err != nil || value != 3 {
+		t.Errorf("%d, %v", value, err)
+	}
+	if err := root.ReadAt("a.open", &value); err == nil {
+		t.Error("??? is read")
+	}
+	if err := root.ReadAt("box", &sizes{Height: 1}); err == nil || !strings.Contains(err.Error(), "depth is 0") {
+		t.Errorf("got %v", err)
 	}
 }

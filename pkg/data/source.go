@@ -107,14 +107,12 @@ func ParseConfig(cfg *config.Node) (*Source, error) {
 	s.stimuli = part(cfg, "data_io.stimuli", StimulusReaders, &problems)
 	s.responses = part(cfg, "data_io.responses", ResponseReaders, &problems)
 	s.arrange = part(cfg, "dataloader", Arrangers, &problems)
-	read(cfg, "data_io.data_info", func(n *config.Node) error {
-		resolved, err := n.Resolve()
-		if err == nil {
-			s.extra, _ = resolved.Value().(config.Object)
-		}
-		return err
-	}, &problems)
-	read(cfg, "check_stimuli_responses_match", func(n *config.Node) error { return n.Decode(&s.match) }, &problems)
+	var info *config.Node
+	problems.Add(cfg.ReadAt("data_io.data_info", &info))
+	if info != nil {
+		s.extra, _ = info.Value().(config.Object)
+	}
+	problems.Add(cfg.ReadAt("check_stimuli_responses_match", &s.match))
 	if s.stimuli != nil && s.arrange != nil && s.stimuli.shared() != s.arrange.shared() {
 		n, _ := cfg.At("dataloader")
 		problems.Add(config.Errorf(n, "dataloader: this dataloader and data_io.stimuli do not go together: one has a movie for "+
@@ -140,15 +138,6 @@ func part[T any](cfg *config.Node, path string, known *config.Registry[struct{},
 	}
 	problems.Add(err)
 	return built
-}
-
-// read reads a node if it is there.
-func read(cfg *config.Node, path string, to func(*config.Node) error, problems *config.Problems) {
-	n, err := cfg.Select(path)
-	if err == nil && n != nil && n.Kind() != config.Null {
-		err = to(n)
-	}
-	problems.Add(err)
 }
 
 // Load reads the data.

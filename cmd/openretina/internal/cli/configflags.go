@@ -3,6 +3,7 @@ package cli
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,4 +154,31 @@ func builtinSettings(group string) *configFlags {
 	return &configFlags{
 		Flags: config.Flags{Optional: true}, startFrom: []config.Choice{{Group: group, Option: "default"}},
 	}
+}
+
+// fillFlags gives the flags that the line leaves out the values that a node of the
+// config has under their names.
+func fillFlags(cmd *cobra.Command, c *config.Config, node string, names ...string) error {
+	n, err := c.Root.Select(node)
+	if err != nil || n == nil {
+		return err
+	}
+	if n, err = n.Resolve(); err != nil {
+		return err
+	}
+	for name, value := range n.Fields() {
+		kind := value.Kind()
+		switch {
+		case !slices.Contains(names, name):
+			return config.Errorf(value, "unknown key %q%s", name, suggest(name, names, ""))
+		case kind == config.List || kind == config.Map:
+			return config.Errorf(value, "%s must be a word", value.Path())
+		case kind == config.Null || kind == config.Missing || cmd.Flags().Changed(name):
+			continue
+		}
+		if err := cmd.Flags().Set(name, value.Text()); err != nil {
+			return config.Errorf(value, "%s: %v", value.Path(), err)
+		}
+	}
+	return nil
 }

@@ -59,7 +59,7 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 		{"data_io.responses.specie", &s.species}, // goes before the other one
 		{"data_io.responses.base_data_path", &s.dataDir},
 	} {
-		problems.Add(decodeAt(root, key.path, key.to))
+		problems.Add(root.ReadAt(key.path, key.to))
 	}
 	s.source, err = data.ParseConfig(root)
 	problems.Add(err)

@@ -26,7 +26,7 @@ func startJob(c *config.Config) error {
 		}
 	}
 	chdir := false
-	if err := decodeAt(c.Hydra, "job.chdir", &chdir); err != nil || !chdir {
+	if err := c.Hydra.ReadAt("job.chdir", &chdir); err != nil || !chdir {
 		return err
 	}
 	dir, err := c.RunDir()

@@ -67,7 +67,7 @@ func (c *configFlags) sweeps(f *Factory, words []string) (bool, error) {
 		return false, err
 	}
 	mode := ""
-	err = decodeAt(composed.Hydra, "mode", &mode)
+	err = composed.Hydra.ReadAt("mode", &mode)
 	return mode == "MULTIRUN", err
 }
 
@@ -132,7 +132,7 @@ func (f *Factory) runMultirun(c sweptCommand, words []string) error {
 // own directory where hydra.job.chdir says so.
 func fromJob(c *config.Config, path string) (string, error) {
 	chdir := false
-	if err := decodeAt(c.Hydra, "job.chdir", &chdir); err != nil {
+	if err := c.Hydra.ReadAt("job.chdir", &chdir); err != nil {
 		return "", err
 	}
 	if !chdir || filepath.IsAbs(path) {
