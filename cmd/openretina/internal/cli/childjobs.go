@@ -91,6 +91,7 @@ func (f *Factory) runChild(cmd *exec.Cmd) error {
 	ended := make(chan struct{})
 	go f.passInterrupts(orders, ended)
 	text, _ := io.ReadAll(io.LimitReader(answer, 1<<16)) // what is lost only explains
+	_, _ = io.Copy(io.Discard, answer)                   // lest the process waits for a reader
 	err = cmd.Wait()
 	close(ended)
 	exit := (*exec.ExitError)(nil)
