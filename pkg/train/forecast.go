@@ -171,8 +171,11 @@ func (fc *Forecast) describeModel(f *fitter, program int64) (err error) {
 func (fc *Forecast) describeValidation(f *fitter, clips data.ClipSizes) error {
 	stimulus := f.stimulus(clips.Validation)
 	layers, err := f.Model.Summary(stimulus)
+	if err != nil {
+		return err
+	}
 	_, fc.Memory.ValidationBatch = models.ActivationBytes(layers, stimulus, validationClips(typicalSession(f.data), clips))
-	return err
+	return nil
 }
 
 // stimulus is the shape (channels, time, height, width) of a clip.
