@@ -119,7 +119,7 @@ func (s *search) history(jobs []*JobState) []Trial {
 
 // describe tells one search from another, a line for each thing that matters.
 func (s *search) describe() []string {
-	lines := []string{s.settings.Direction.String(), fmt.Sprintf("%T%+v", s.sampler, s.sampler)}
+	lines := []string{s.settings.Direction.String(), s.sampler.String()}
 	for _, p := range s.space.Parameters {
 		lines = append(lines, p.String())
 	}

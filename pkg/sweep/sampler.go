@@ -28,6 +28,9 @@ type Sampler interface {
 	// trials before it that succeeded or still run come in the order of their
 	// numbers; failed ones are left out.
 	Suggest(number int, space []config.Parameter, before []Trial) []float64
+	// String names the sampler and its arguments as configs do. It is how a record
+	// knows a search again, and must not change.
+	String() string
 }
 
 // RandomSampler draws independently of what was found, as
@@ -43,6 +46,9 @@ func (s RandomSampler) Suggest(number int, space []config.Parameter, _ []Trial) 
 	}
 	return values
 }
+
+// String implements Sampler.
+func (s RandomSampler) String() string { return fmt.Sprintf("%s(seed=%d)", randomTarget, s.Seed) }
 
 // trialRand is the generator of one trial.
 func trialRand(seed uint64, number int) *rand.Rand {

@@ -308,3 +308,17 @@ func TestSplit(t *testing.T) {
 		t.Errorf("no trials: %v", good)
 	}
 }
+
+// TestSamplersNameThemselves fixes how records know searches again: a change here
+// makes every recorded search another one.
+func TestSamplersNameThemselves(t *testing.T) {
+	for want, s := range map[string]Sampler{
+		"optuna.samplers.RandomSampler(seed=3)": RandomSampler{Seed: 3},
+		"optuna.samplers.TPESampler(seed=42, n_startup_trials=10, n_ei_candidates=24, prior_weight=1, " +
+			"consider_magic_clip=true, consider_endpoints=false, multivariate=false, constant_liar=false)": DefaultTPE(42),
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("the sampler is %s, want %s", got, want)
+		}
+	}
+}

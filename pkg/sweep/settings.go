@@ -76,12 +76,18 @@ func readSearchSettings(hydra *config.Node) (searchSettings, error) {
 	return s, nil
 }
 
+// The names of the samplers, those of Optuna's classes.
+const (
+	randomTarget = "optuna.samplers.RandomSampler"
+	tpeTarget    = "optuna.samplers.TPESampler"
+)
+
 // samplers are the names that hydra.sweeper.sampler may have. They take the seed of
 // configs that give none.
 func samplers() *config.Registry[uint64, Sampler] {
 	r := &config.Registry[uint64, Sampler]{What: "sampler"}
-	config.Register(r, "optuna.samplers.RandomSampler", randomArguments{}, randomArguments.sampler)
-	config.Register(r, "optuna.samplers.TPESampler", defaultTPEArguments(), tpeArguments.sampler)
+	config.Register(r, randomTarget, randomArguments{}, randomArguments.sampler)
+	config.Register(r, tpeTarget, defaultTPEArguments(), tpeArguments.sampler)
 	return r
 }
 

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -72,6 +73,13 @@ func (s TPESampler) Suggest(number int, space []config.Parameter, before []Trial
 		}
 	}
 	return values
+}
+
+// String implements Sampler.
+func (s TPESampler) String() string {
+	return fmt.Sprintf("%s(seed=%d, n_startup_trials=%d, n_ei_candidates=%d, prior_weight=%v, consider_magic_clip=%v, "+
+		"consider_endpoints=%v, multivariate=%v, constant_liar=%v)", tpeTarget, s.Seed, s.StartupTrials, s.Candidates,
+		s.PriorWeight, s.MagicClip, s.Endpoints, s.Multivariate, s.ConstantLiar)
 }
 
 // singles sets the parameters that have one value only and gives the places of the
