@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -82,6 +83,30 @@ func TestLocateRefuses(t *testing.T) {
 		_, err := Locate(tt.flags, configsTree, dir)
 		if _, ok := asError(err); !ok || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %s", tt.flags, err, tt.want)
+		}
+	}
+}
+
+// A link to itself leads nowhere, and a named pipe would be waited for without end.
+func TestLocateTakesFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"lab/mine.yaml": "x: 1\n"})
+	if err := os.Symlink("mine.yaml", filepath.Join(dir, "lab/link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("loop.yaml", filepath.Join(dir, "lab/loop.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "lab/pipe.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Locate(Flags{Path: "lab", Name: "link"}, configsTree, dir); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"loop", "pipe"} {
+		_, err := Locate(Flags{Path: "lab", Name: name}, configsTree, dir)
+		if err == nil || !strings.HasSuffix(err.Error(), "(there are link, mine in lab)") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

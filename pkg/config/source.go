@@ -48,7 +48,9 @@ func fileName(config string) string {
 	return config + ".yaml"
 }
 
-func statKind(f fs.FS, name string) (exists, dir bool) {
+// statKind says whether there is a file or a directory of that name. Nothing else is
+// a config: a named pipe would be waited for without end.
+func statKind(f fs.FS, name string) (file, dir bool) {
 	if !fs.ValidPath(name) {
 		return false, false
 	}
@@ -56,13 +58,13 @@ func statKind(f fs.FS, name string) (exists, dir bool) {
 	if err != nil {
 		return false, false
 	}
-	return true, info.IsDir()
+	return info.Mode().IsRegular(), info.IsDir()
 }
 
 // find gives the first source that has the config.
 func (r *repository) find(config string) (Source, bool) {
 	for _, s := range r.sources {
-		if exists, dir := statKind(s.FS, path.Clean(fileName(config))); exists && !dir {
+		if file, _ := statKind(s.FS, path.Clean(fileName(config))); file {
 			return s, true
 		}
 	}
@@ -78,8 +80,8 @@ func isGroup(s Source, group string) bool {
 	if group == "" {
 		name = "."
 	}
-	exists, dir := statKind(s.FS, name)
-	return exists && dir
+	_, dir := statKind(s.FS, name)
+	return dir
 }
 
 // options lists the configs of a group over all sources, sorted.
@@ -105,7 +107,11 @@ func configsIn(f fs.FS, dir string) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".yaml"); ok && !e.IsDir() {
+		name, ok := strings.CutSuffix(e.Name(), ".yaml")
+		if !ok {
+			continue
+		}
+		if file, _ := statKind(f, path.Join(dir, e.Name())); file {
 			names = append(names, name)
 		}
 	}

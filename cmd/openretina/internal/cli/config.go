@@ -50,12 +50,13 @@ func newCmdConfig(f *Factory, runF func(Interrupts, *configOptions) error) *cobr
 }
 
 func runConfig(_ Interrupts, opts *configOptions) error {
-	if opts.Multirun {
-		return opts.printJobs()
-	}
 	if opts.Flags.view.Part == "" && opts.Flags.info == "" {
+		if opts.Multirun {
+			return opts.printJobs()
+		}
 		opts.Flags.view.Part = config.PartJob
 	}
+	opts.Flags.sweep.multirun = opts.Multirun
 	_, err := opts.Flags.show(opts.f, opts.Overrides)
 	return err
 }

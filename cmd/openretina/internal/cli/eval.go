@@ -86,6 +86,9 @@ func newCmdEval(f *Factory, runF func(Interrupts, *evalOptions) error) *cobra.Co
 		if shown, err := flags.show(f, words); shown || err != nil {
 			return err
 		}
+		if err := flags.sweep.checkDryRun(opts.DryRun); err != nil {
+			return err
+		}
 		opts.Sweep = func() (bool, error) { return f.sweep(sweptEval(cmd, &flags), words) }
 		opts.Data = data.Options{Resolve: data.ResolveCached, Log: f.Log}
 		opts.Compose = func() (*config.Config, error) { return flags.compose(f, words) }

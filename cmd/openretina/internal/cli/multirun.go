@@ -40,6 +40,14 @@ const jobFlag, clockFlag, goOnFlag = "sweep-job", "sweep-clock", "sweep-go-on"
 // isJob says whether the command runs as a job of a sweep.
 func (m *multirunFlags) isJob() bool { return m.clock != "" }
 
+// checkDryRun refuses to forecast a sweep: only one of its runs would be told of.
+func (m *multirunFlags) checkDryRun(dry bool) error {
+	if dry && m.multirun {
+		return flagErrorf("--dry-run is for one run: leave --multirun out (openretina config --multirun lists the jobs)")
+	}
+	return nil
+}
+
 // compose composes the config of a job.
 func (m *multirunFlags) compose(o config.Options) (*config.Config, error) {
 	now, err := time.Parse(time.RFC3339Nano, m.clock)

@@ -63,6 +63,9 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 		if opts.JSON && !opts.DryRun {
 			return flagErrorf("--json is for --dry-run")
 		}
+		if err := opts.Flags.sweep.checkDryRun(opts.DryRun); err != nil {
+			return err
+		}
 		opts.Sweep = func() (bool, error) { return f.sweep(sweptTrain(cmd, &opts.Flags), opts.Overrides) }
 		return runF(f.Interrupts, opts)
 	})

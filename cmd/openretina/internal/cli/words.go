@@ -52,10 +52,11 @@ func noWords(words []string) error {
 }
 
 // wordsNamed makes a command want words: at least one of that name, and at most
-// limit where it is positive.
+// limit where it is positive. An empty word (a shell variable that is not set) is no
+// name of anything; as a directory it would be the working directory.
 func wordsNamed(name string, limit int) cobra.PositionalArgs {
 	return func(_ *cobra.Command, words []string) error {
-		if len(words) == 0 {
+		if len(words) == 0 || slices.Contains(words, "") {
 			return flagErrorf("%s is missing", name)
 		}
 		if limit > 0 && len(words) > limit {
