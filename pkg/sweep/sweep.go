@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -259,7 +260,8 @@ func count(jobs []*JobState, status Status) int {
 	return (&Record{Jobs: jobs}).Count(status)
 }
 
-// add composes jobs, so that none starts where one is refused, and records them.
+// add composes jobs, so that none starts where one is refused, and records them. Of
+// a search that is for the first trials.
 func (s *Sweep) add(batch []proposal) error {
 	taken := map[string]int{}
 	for _, job := range s.Record.Jobs {
@@ -269,7 +271,11 @@ func (s *Sweep) add(batch []proposal) error {
 	for i, p := range batch {
 		number := len(s.Record.Jobs) + i
 		dir, err := s.place(number, p.overrides)
-		if err != nil {
+		switch {
+		case err == nil:
+		case len(s.Record.Jobs) > 0 && s.Searches():
+			dir = strconv.Itoa(number) // a point that does not work is a failed trial, not the end of the search
+		default:
 			s.Log.Warn(fmt.Sprintf("job %d is refused", number), "overrides", strings.Join(p.overrides, " "))
 			return err
 		}

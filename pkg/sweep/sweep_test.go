@@ -403,6 +403,40 @@ func TestFailedTrials(t *testing.T) {
 	}
 }
 
+// TestRefusedTrials: a point that cannot be composed or placed is a failed trial,
+// unless it is of the first ones, which show that the search makes no sense.
+func TestRefusedTrials(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		f := &fakeRuns{}
+		f.outcome = func(job Job, c *config.Config) (Outcome, error) {
+			if job.Number == 5 {
+				return Outcome{}, errors.New("refused")
+			}
+			return parabola(job, c)
+		}
+		o := options(t.TempDir(), f, "search")
+		place := o.Place
+		o.Place = func(c *config.Config) (string, error) {
+			number, err := c.Hydra.Select("job.num")
+			if err == nil && (first || number.Text() == "5") {
+				err = config.Errorf(number, "this point does not work")
+			}
+			if err != nil {
+				return "", err
+			}
+			return place(c)
+		}
+		s, err := runSweep(t, t.Context(), o)
+		var refused *config.Error
+		if first != errors.As(err, &refused) || first != (len(s.Record.Jobs) == 0) {
+			t.Errorf("first %v: %v, %d jobs", first, err, len(s.Record.Jobs))
+		}
+		if !first && (s.Record.Jobs[5].Status != Failed || s.Record.Count(Done) != len(s.Record.Jobs)-1) {
+			t.Errorf("%v, %s", err, statuses(s.Record))
+		}
+	}
+}
+
 // TestDirection: the score of a search that maximizes is turned around.
 func TestDirection(t *testing.T) {
 	f := &fakeRuns{}

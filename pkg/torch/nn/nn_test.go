@@ -62,6 +62,16 @@ func TestSecondCreationOfANameIsAnError(t *testing.T) {
 	}
 }
 
+func TestTooLargeATensorIsRefusedBeforeItIsMade(t *testing.T) {
+	for _, shape := range [][]int64{{1 << 30, 2}, {1 << 40, 1 << 40}} {
+		s := newStore(t)
+		s.Root().Sub("conv").Param("weight", Zeros, shape...)
+		if s.Err() == nil || !strings.Contains(s.Err().Error(), "parameter conv.weight of shape "+torch.FormatShape(shape)+" is larger than") {
+			t.Errorf("%v: error is %v", shape, s.Err())
+		}
+	}
+}
+
 func TestLoadIsAllOrNothingAndReportsAllMismatches(t *testing.T) {
 	s := newStore(t)
 	s.Root().Param("a", Zeros, 2)

@@ -143,10 +143,22 @@ func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
 	return p.create(name, init, shape, false, false)
 }
 
+// maxElements of one tensor, 4 GiB of float32, is far beyond any model of the
+// retina. A config that asks for more is refused before memory runs out.
+const maxElements = 1 << 30
+
 func (p Path) create(name string, init Init, shape []int64, trainable, parameter bool) *torch.Tensor {
 	s, full := p.store, p.full(name)
 	if _, exists := s.byName[full]; exists {
 		p.Fail(fmt.Errorf("parameter %s is created twice", full))
+	}
+	elements := int64(1)
+	for _, n := range shape {
+		if n > 0 && elements > maxElements/n {
+			p.Fail(fmt.Errorf("parameter %s of shape %s is larger than %d elements", full, torch.FormatShape(shape), maxElements))
+			break
+		}
+		elements *= max(n, 1)
 	}
 	if s.Err() != nil {
 		return nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"slices"
@@ -110,7 +111,23 @@ func (c *configFlags) compose(f *Factory, overrides []string) (*config.Config, e
 	if c.sweep.isJob() {
 		return c.sweep.compose(options)
 	}
-	return config.Compose(options)
+	composed, err := config.Compose(options)
+	return composed, withoutBuiltin(options, err)
+}
+
+// withoutBuiltin tells who misses a config that the built-in tree would have how to
+// keep that tree.
+func withoutBuiltin(o config.Options, err error) error {
+	missing := (*config.Error)(nil)
+	if !errors.As(err, &missing) || missing.Class != "MissingConfigException" || o.Sources[0].FS == builtin {
+		return err
+	}
+	o.Sources = append(slices.Clone(o.Sources), config.Source{FS: builtin, Path: "configs"})
+	o.Warn = nil
+	if _, err := config.Compose(o); err == nil {
+		missing.Hint += "; the built-in configs have it: keep them by --config-dir DIR --config-name NAME, or write them out by openretina config init DIR"
+	}
+	return err
 }
 
 // show prints the config where the flags ask for that, instead of using it.

@@ -54,7 +54,7 @@ void wait_for(const at::Device &device) {
 // What the faster form depends on.
 std::vector<int64_t> key_of(const SeparableOperands &o, bool gradient) {
   std::vector<int64_t> key = {static_cast<int64_t>(o.x.device().type()), o.x.device().index(),
-                              static_cast<int64_t>(o.x.scalar_type()), gradient};
+                              static_cast<int64_t>(o.x.scalar_type()), at::globalContext().allowTF32CuDNN(), gradient};
   for (const auto *t : {&o.x, &o.spatial, &o.temporal}) {
     key.insert(key.end(), t->sizes().begin(), t->sizes().end());
     key.push_back(gradient && t->requires_grad());
