@@ -15,7 +15,7 @@ func searchOptions(sweeper string, overrides ...string) Options {
 		"model/b2.yaml": {Data: []byte("size: 2\n")},
 		"model/b1.yaml": {Data: []byte("size: 3\n")},
 	}
-	return Options{Sources: []Source{{FS: tree, Path: "tree"}}, ConfigName: "main", Overrides: overrides, WorkDir: "/work", AppName: "app"}
+	return Options{Sources: []Source{{FS: tree, Path: "tree"}}, ConfigName: "main", Overrides: overrides, WorkDir: "/CWD", AppName: "app"}
 }
 
 func TestSearchSpaces(t *testing.T) {
@@ -153,10 +153,10 @@ func TestComposeJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	lr, _ := c.Root.Get("lr")
-	if c.OutputDir != "/work/out/job_17" || lr.Value() != 0.25 {
+	if c.OutputDir != "/CWD/out/job_17" || lr.Value() != 0.25 {
 		t.Errorf("%s, lr=%v", c.OutputDir, lr.Value())
 	}
-	if dir, err := c.SweepDir(); err != nil || dir != "/work/out" {
+	if dir, err := c.SweepDir(); err != nil || dir != "/CWD/out" {
 		t.Errorf("sweep directory %s, %v", dir, err)
 	}
 	if _, err := ComposeJob(o, 0, []string{"lr=interval(0,1)"}); err == nil {
