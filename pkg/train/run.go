@@ -152,6 +152,9 @@ func (f *fitter) addFiles() error {
 	return errors.Join(os.MkdirAll(f.csvDir, 0o777), os.MkdirAll(f.checkpointDir(), 0o777))
 }
 
+// lastCheckpoint is the word of trainer.ckpt_path for the run's own last checkpoint.
+const lastCheckpoint = "last"
+
 // resume continues from trainer.ckpt_path: a file, or "last" for the run
 // directory's own.
 func (f *fitter) resume(log *slog.Logger) error {
@@ -159,7 +162,7 @@ func (f *fitter) resume(log *slog.Logger) error {
 	switch path {
 	case "":
 		return nil
-	case "last":
+	case lastCheckpoint:
 		path = f.lastPath()
 		if _, err := os.Stat(path); os.IsNotExist(err) {
 			return fmt.Errorf("trainer.ckpt_path=last: there is no %s (paths.output_dir must be the run to continue)", path)

@@ -278,6 +278,7 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		{"optimizer.lr=fast", "optimizer.lr"},
 		{"+paths.load_model_path=model.ckpt", "not supported yet"},
 		{"+trainer.accelerator=gpu", "set by --device"},
+		{"++trainer.ckpt_path=absent.ckpt", "there is no checkpoint absent.ckpt"},
 		{"+trainer.devices=2", "runs on one device"},
 	} {
 		_, err := NewPlan(tinyRun(t, t.TempDir(), c.override))

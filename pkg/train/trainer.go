@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 )
@@ -129,6 +130,13 @@ func (p *Plan) readTrainer() error {
 	}
 	if err != nil {
 		return err
+	}
+	if path := orElse(t.CkptPath, ""); path != "" && path != lastCheckpoint {
+		if _, err := os.Stat(path); err != nil {
+			var problems config.Problems
+			problems.AddAt(n, config.Refuse("ckpt_path", "trainer.ckpt_path: there is no checkpoint %s", path))
+			return problems.Err()
+		}
 	}
 	if t.FastDevRun {
 		one := limit{batches: 1}
