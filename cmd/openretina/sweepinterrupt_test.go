@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,9 +152,7 @@ func TestKilledJob(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd, stderr := sweepOfTwo(t, dir)
-	if err := exec.Command("pkill", "-KILL", "-P", strconv.Itoa(cmd.Process.Pid)).Run(); err != nil {
-		t.Skip("no pkill here:", err)
-	}
+	killChildren(t, cmd.Process.Pid)
 	waitFor(t, stderr, "job 1 starts")
 	waitFor(t, stderr, "epoch ")
 	interrupt(t, cmd, os.Interrupt)
@@ -162,5 +161,34 @@ func TestKilledJob(t *testing.T) {
 	}
 	if got := jobStatuses(t, dir); got != "failed interrupted" {
 		t.Errorf("the jobs are %s", got)
+	}
+}
+
+// killChildren kills the processes that a process has started.
+func killChildren(t *testing.T, pid int) {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(lists) == 0 {
+		t.Skip("SKIPPED: /proc lists no children here")
+	}
+	killed := 0
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for word := range strings.FieldsSeq(string(text)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			killed++
+		}
+	}
+	if killed != 1 {
+		t.Fatalf("%d processes were killed, want 1", killed)
 	}
 }

@@ -63,7 +63,10 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(startJob(composed), fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session")); err != nil {
+		if err := startJob(composed); err != nil {
+			return err
+		}
+		if err := fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session"); err != nil {
 			return err
 		}
 		if err := requireFlags(cmd, "model", "stimulus", "output"); err != nil {
