@@ -35,10 +35,8 @@ func readEvalSettings(o *evalOptions) (*evalSettings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.DryRun { // which goes to no directory
-		if err := startJob(composed); err != nil {
-			return nil, err
-		}
+	if err := startJob(composed, o.DryRun); err != nil {
+		return nil, err
 	}
 	root := composed.Root
 	s := &evalSettings{composed: composed, experiment: "unknown", node: evaluation.DefaultConfig()}

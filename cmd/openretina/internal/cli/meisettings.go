@@ -15,7 +15,7 @@ func meiSettings(f *Factory, flags *configFlags, words []string) (*insilico.Sett
 	if err != nil {
 		return nil, err
 	}
-	if err := startJob(composed); err != nil {
+	if err := startJob(composed, false); err != nil {
 		return nil, err
 	}
 	node, err := composed.Root.Select("mei")

@@ -63,7 +63,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 		if err != nil {
 			return err
 		}
-		if err := startJob(composed); err != nil {
+		if err := startJob(composed, false); err != nil {
 			return err
 		}
 		if err := fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session"); err != nil {

@@ -110,10 +110,8 @@ func (o *trainOptions) plan() (*train.Plan, error) {
 			return nil, err
 		}
 	}
-	if !o.DryRun { // which goes to no directory
-		if err := startJob(composed); err != nil {
-			return nil, err
-		}
+	if err := startJob(composed, o.DryRun); err != nil {
+		return nil, err
 	}
 	return train.NewPlan(composed)
 }
