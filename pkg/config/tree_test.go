@@ -26,16 +26,21 @@ func TestFromValue(t *testing.T) {
 		{"node", mustYAML(t, "k: v")},
 		{"array", [2]bool{true, false}},
 		{"object", Object{}},
+		{"struct", struct {
+			Name   string `yaml:"name"`
+			Hidden string `yaml:"-"`
+			Size   *int   `yaml:"size,required"`
+		}{Name: "n"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"z":3,"a":0.5,"list":[1,2],"pointer":5,"none":null,"map":{"a":null,"b":1},"2":"two",` +
-		`"big":1208925819614629174706176,"huge":18446744073709551615,"node":{"k":"v"},"array":[true,false],"object":{}}`
+		`"big":1208925819614629174706176,"huge":18446744073709551615,"node":{"k":"v"},"array":[true,false],"object":{},"struct":{"name":"n","size":null}}`
 	if got, err := n.MarshalJSON(); err != nil || string(got) != want {
 		t.Errorf("%s %v", got, err)
 	}
-	for _, bad := range []any{make(chan int), map[int]int{1: 2}, []any{struct{}{}}, Object{{nil, 1}}, Object{{"a", func() {}}}} {
+	for _, bad := range []any{make(chan int), map[int]int{1: 2}, []any{func() {}}, Object{{nil, 1}}, Object{{"a", func() {}}}} {
 		if _, err := FromValue(bad); err == nil {
 			t.Errorf("%T is no value", bad)
 		}

@@ -57,6 +57,9 @@ func fromValue(v any, o Origin, depth int) (*Node, error) {
 	case nil, bool, int64, float64, string:
 		return newScalar(v, o), nil
 	case *Node:
+		if v == nil {
+			return newScalar(nil, o), nil
+		}
 		return v.clone(), nil
 	case *big.Int:
 		return newScalar(smallInt(v), o), nil
@@ -69,8 +72,15 @@ func fromValue(v any, o Origin, depth int) (*Node, error) {
 	case *choiceSweep, *rangeSweep, *intervalSweep:
 		return nil, newError(classValidation, "Unexpected type annotation: Set[str]").hint("a sweep cannot be a part of a value")
 	}
+	if m, ok := v.(NodeMarshaler); ok {
+		return fromValue(m.MarshalNode(), o, depth+1)
+	}
 	return fromReflect(reflect.ValueOf(v), o, depth)
 }
+
+// NodeMarshaler is a value that a config writes in another form: the inverse of a
+// method UnmarshalNode.
+type NodeMarshaler interface{ MarshalNode() any }
 
 func fromPairs(pairs []Pair, o Origin, depth int) (*Node, error) {
 	n := newMap(o)
@@ -141,8 +151,22 @@ func fromReflect(v reflect.Value, o Origin, depth int) (*Node, error) {
 			return newScalar(nil, o), nil
 		}
 		return fromValue(v.Elem().Interface(), o, depth+1)
+	case reflect.Struct:
+		return fromStruct(v, o, depth)
 	}
 	return nil, newError(classValue, "a value of type %s cannot be part of a config", v.Type())
+}
+
+// fromStruct makes a mapping of the fields that Decode fills.
+func fromStruct(v reflect.Value, o Origin, depth int) (*Node, error) {
+	fields := map[string]*field{}
+	var names []string
+	collectFields(v, fields, &names)
+	pairs := make([]Pair, len(names))
+	for i, name := range names {
+		pairs[i] = Pair{name, fields[name].value.Interface()}
+	}
+	return fromPairs(pairs, o, depth)
 }
 
 // MarshalJSON gives the tree as JSON with the keys in order. Interpolations and

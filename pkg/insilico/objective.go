@@ -21,7 +21,7 @@ type objective struct {
 
 // chosenReadout is a session's readout of the neurons that are asked for.
 type chosenReadout struct {
-	*models.LinearReadout
+	models.FixedReadout
 	place map[int]int64 // in it, of the session's neurons
 }
 
@@ -47,7 +47,7 @@ func (o *objective) prepare(root *torch.Scope, frames int, targets []Neurons) er
 				neurons = append(neurons, int64(n.Index))
 			}
 		}
-		chosen.LinearReadout = readout.Linear(root, neurons)
+		chosen.FixedReadout = readout.Fixed(root, neurons)
 		o.readouts[session] = chosen
 	}
 	return root.Err()

@@ -11,31 +11,36 @@ type CoreDeps struct {
 	// Channels are input and hidden channels where the model's hidden_channels
 	// give them; nil leaves the core's own.
 	Channels []int64
+	// Corrected is that of Options.
+	Corrected bool
 }
 
 // ReadoutDeps are what a readout's constructor gets beside its config.
 type ReadoutDeps struct {
 	// InShape is the core's output (channels, time, height, width).
 	InShape []int64
+	// Corrected is that of Options.
+	Corrected bool
 }
 
-// ReadoutBuilder makes the readout of one session. meanActivity initialises the
-// bias; nil starts it at zero.
-type ReadoutBuilder func(p nn.Path, neurons int, meanActivity []float32) (Readout, error)
+// ReadoutBuilder makes the readout of one session.
+type ReadoutBuilder func(p nn.Path, s Session) (Readout, error)
 
 // The tables of what configs may name under _target_. A new model is a file of
 // its own and a line here.
 var (
-	// Models are names of the one class of models; configs may leave them out.
-	Models   = &config.Registry[struct{}, UnifiedConfig]{What: "model"}
+	// Models are the classes of models; a config that names none means DefaultFamily.
+	Models   = &config.Registry[struct{}, Family]{What: "model"}
 	Cores    = &config.Registry[CoreDeps, Core]{What: "core"}
 	Readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
 	Losses   = &config.Registry[struct{}, Loss]{What: "loss"}
 )
 
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
-	config.Register(Models, "openretina.models.core_readout.UnifiedCoreReadout",
-		defaultUnified(), func(c UnifiedConfig, _ struct{}) (UnifiedConfig, error) { return c, nil })
+	config.Register(Models, DefaultFamily, defaultUnified(),
+		func(c UnifiedConfig, _ struct{}) (Family, error) { return unifiedFamily{c}, nil })
+	config.Register(Models, "openretina.models.core_readout.ExampleCoreReadout", defaultExample(),
+		func(c ExampleConfig, _ struct{}) (Family, error) { return exampleFamily{c}, nil })
 
 	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
 		defaultSimpleCore(), SimpleCoreConfig.build)

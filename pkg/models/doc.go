@@ -31,8 +31,7 @@ type Readout interface {
 	Regularizer(s *torch.Scope) *torch.Tensor
 	// NumNeurons is the size of the last dimension of the responses.
 	NumNeurons() int
-	// Linear is the readout of the named neurons alone, in their order, or of all
-	// where neurons is nil, with everything worked out that does not depend on the
-	// features. It lives as long as s.
-	Linear(s *torch.Scope, neurons []int64) *LinearReadout
+	// Fixed is the readout of the named neurons alone, in their order, or of all where
+	// neurons is nil. It lives as long as s.
+	Fixed(s *torch.Scope, neurons []int64) FixedReadout
 }

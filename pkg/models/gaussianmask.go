@@ -1,7 +1,6 @@
 package models
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -56,21 +55,18 @@ func (c *GaussianMaskConfig) Validate() error {
 
 func (c GaussianMaskConfig) builder(ReadoutDeps) (ReadoutBuilder, error) { return c.build, nil }
 
-func (c GaussianMaskConfig) build(p nn.Path, neurons int, meanActivity []float32) (Readout, error) {
-	n, channels := int64(neurons), c.InShape[0]
-	r := &gaussianMask{GaussianMaskConfig: c, path: p.String(), neurons: neurons}
+func (c GaussianMaskConfig) build(p nn.Path, session Session) (Readout, error) {
+	n, channels := int64(session.Neurons), c.InShape[0]
+	r := &gaussianMask{GaussianMaskConfig: c, path: p.String(), neurons: session.Neurons}
 	r.mean = p.Param("mask_mean", nn.Zeros, n, 2)
 	r.logVar = p.Param("mask_log_var", nn.Zeros, n)
 	r.features = p.Param("features", nn.Normal(1/float64(channels), 0.01), 1, channels, 1, n)
 	if c.Scale {
 		r.scale = p.Param("scale_param", nn.Normal(1, 0.01), n)
 	}
-	biasInit := nn.Zeros
-	if meanActivity != nil {
-		if len(meanActivity) != neurons {
-			return nil, fmt.Errorf("%d neurons, but %d mean activities", neurons, len(meanActivity))
-		}
-		biasInit = nn.Values(meanActivity)
+	biasInit, err := session.biasInit()
+	if err != nil {
+		return nil, err
 	}
 	if c.Bias {
 		r.bias = p.Param("bias", biasInit, n)
@@ -103,11 +99,11 @@ func (r *gaussianMask) NumNeurons() int { return r.neurons }
 // Forward is softplus(scale · Σ_c f_c Σ_xy mask · x + bias).
 func (r *gaussianMask) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	defer s.Enter(r.path)()
-	return r.Linear(s, nil).Forward(s, x)
+	return r.Fixed(s, nil).Forward(s, x)
 }
 
-// Linear weighs by scale · f · mask.
-func (r *gaussianMask) Linear(s *torch.Scope, neurons []int64) *LinearReadout {
+// Fixed weighs by scale · f · mask.
+func (r *gaussianMask) Fixed(s *torch.Scope, neurons []int64) FixedReadout {
 	defer s.Enter(r.path)()
 	if r.Positive {
 		zero := 0.0
@@ -131,11 +127,11 @@ func (r *gaussianMask) only(s *torch.Scope, neurons []int64) *gaussianMask {
 	return &some
 }
 
-func (r *gaussianMask) linear(s *torch.Scope) *LinearReadout {
+func (r *gaussianMask) linear(s *torch.Scope) *linearReadout {
 	n, channels := int64(r.neurons), s.Dim(r.features, 1)
 	features := s.Permute(s.Mul(s.Reshape(r.features, channels, n), r.scale), 1, 0)
 	weights := s.Mul(s.Reshape(features, n, channels, 1), s.Reshape(r.masks(s), n, 1, -1))
-	return &LinearReadout{weights: s.Reshape(weights, n, -1), bias: r.bias, nonlinearity: (*torch.Scope).Softplus}
+	return &linearReadout{weights: s.Reshape(weights, n, -1), bias: r.bias, nonlinearity: (*torch.Scope).Softplus}
 }
 
 // masks are the Gaussians (neurons, height, width), each normalised to sum 1.

@@ -396,7 +396,7 @@ func TestGaussianMasksEqualThePythonPackages(t *testing.T) {
 							if err := settings.Read(&c); err != nil {
 								return nil, err
 							}
-							return c.build(p, r["output"].Shape[2], nil)
+							return c.build(p, Session{Neurons: r["output"].Shape[2]})
 						})
 						testMask(t, device, r, readout, store, index.number(t, "readout_regularizer."+name+"."+reduction))
 					})

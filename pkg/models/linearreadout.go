@@ -6,27 +6,41 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
-// LinearReadout is what a readout comes down to when masks and scales have been
+// FixedReadout is a readout, or some of its neurons, with everything worked out that
+// does not depend on the features.
+type FixedReadout interface {
+	// Forward gives responses (batch, time, neurons) to features (batch, channels,
+	// time, height, width).
+	Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor
+	// Pairs gives responses (pairs, time): of neuron neurons[k] to clip clips[k].
+	Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor
+	// Keep is the readout with its tensors moved to the scope outside of s.
+	Keep(s *torch.Scope) FixedReadout
+}
+
+// linearReadout is what a readout comes down to when masks and scales have been
 // multiplied out: each neuron weighs every channel and position of the features, adds
 // its bias, and a nonlinearity follows. Responses are one matrix product.
-type LinearReadout struct {
+type linearReadout struct {
 	weights      *torch.Tensor // (neurons, channels · height · width)
 	bias         *torch.Tensor // (neurons)
 	nonlinearity func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }
 
-// Forward gives responses (batch, time, neurons) to features (batch, channels, time,
-// height, width).
-func (r *LinearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+func (r *linearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
 	rows := perFrame(s, features)
 	y := s.Add(s.MatMul(rows, s.Permute(r.weights, 1, 0)), r.bias)
 	s.Free(rows) // as large as the features
 	return r.nonlinearity(s, y)
 }
 
-// Pairs gives responses (pairs, time): of neuron neurons[k] to clip clips[k]. Where
-// each clip has one neuron, nothing else is computed.
-func (r *LinearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor {
+// Keep leaves out the graph: nothing is trained through it.
+func (r *linearReadout) Keep(s *torch.Scope) FixedReadout {
+	return &linearReadout{weights: s.Keep(r.weights), bias: s.Keep(r.bias), nonlinearity: r.nonlinearity}
+}
+
+// Pairs computes nothing else where each clip has one neuron.
+func (r *linearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor {
 	batch, time := s.Dim(features, 0), s.Dim(features, 2)
 	if int64(len(clips)) == batch && ascending(clips) {
 		weights := s.Reshape(s.IndexSelect(r.weights, 0, neurons), batch, -1, 1)
@@ -36,8 +50,14 @@ func (r *LinearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neu
 		bias := s.Reshape(s.IndexSelect(r.bias, 0, neurons), batch, 1)
 		return r.nonlinearity(s, s.Add(y, bias))
 	}
-	count := s.Dim(r.bias, 0)
-	all := s.Reshape(s.Permute(r.Forward(s, features), 0, 2, 1), batch*count, time)
+	return pairsOf(s, r.Forward(s, features), clips, neurons)
+}
+
+// pairsOf picks pairs (pairs, time) of clips and neurons from responses (batch, time,
+// neurons).
+func pairsOf(s *torch.Scope, responses *torch.Tensor, clips, neurons []int64) *torch.Tensor {
+	batch, time, count := s.Dim(responses, 0), s.Dim(responses, 1), s.Dim(responses, 2)
+	all := s.Reshape(s.Permute(responses, 0, 2, 1), batch*count, time)
 	index := make([]int64, len(clips))
 	for k := range clips {
 		index[k] = clips[k]*count + neurons[k]

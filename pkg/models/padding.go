@@ -18,6 +18,14 @@ func (Padding) Forms() []any {
 	return []any{false, int64(0), config.Words{"same", "valid"}, [3]int64{}}
 }
 
+// MarshalNode writes true or three integers.
+func (p Padding) MarshalNode() any {
+	if p.Same {
+		return true
+	}
+	return p.Size
+}
+
 // UnmarshalNode reads any of the forms.
 func (p *Padding) UnmarshalNode(n *config.Node) error {
 	*p = Padding{}

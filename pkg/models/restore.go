@@ -9,15 +9,23 @@ import (
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 )
 
-// Restore rebuilds a model of a checkpoint's hyperparameters and state dict:
-// UnifiedCoreReadout, or the older CoreReadout.
+// Restore rebuilds a model of a checkpoint's hyperparameters and state dict. Files do
+// not name their class: its arguments tell it.
 func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout, error) {
-	m, err := rebuild(hyper, o)
+	if hyper == nil {
+		return nil, errors.New("the file has no hyper_parameters, so the model cannot be rebuilt")
+	}
+	f, err := storedFamily(hyper)
 	if err != nil {
 		return nil, err
 	}
-	if m.Hyper == nil {
-		m.Hyper = hyper
+	sessions, err := sessionsOf(hyper)
+	if err != nil {
+		return nil, err
+	}
+	m, err := build(f, sessions, o, false)
+	if err != nil {
+		return nil, err
 	}
 	if err := m.store.Load(renameLegacyBias(state)); err != nil {
 		m.Close()
@@ -26,36 +34,51 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	return m, nil
 }
 
-func rebuild(hyper *config.Node, o Options) (*CoreReadout, error) {
-	if hyper == nil {
-		return nil, errors.New("the file has no hyper_parameters, so the model cannot be rebuilt")
-	}
-	sessions, err := sessionsOf(hyper)
-	if err != nil {
-		return nil, err
-	}
-	if _, flat := hyper.Get("temporal_kernel_sizes"); flat {
-		c := defaultLegacy()
-		if err := hyper.Decode(&c); err != nil {
-			return nil, err
+// storedFamilies tell a class by an argument that only it has, and read its arguments.
+var storedFamilies = []struct {
+	argument string
+	read     func(hyper *config.Node) (Family, error)
+}{
+	{"temporal_kernel_sizes", readStoredExample}, // has core and readout too: whole modules
+	{"core", readStoredUnified},
+}
+
+func storedFamily(hyper *config.Node) (Family, error) {
+	for _, f := range storedFamilies {
+		if _, ok := hyper.Get(f.argument); ok {
+			return f.read(hyper)
 		}
-		if !c.GaussianMasks {
-			return nil, errors.New("readouts without Gaussian masks (readout_gaussian_masks=False) are not supported")
-		}
-		return build(o, func(m *CoreReadout) error { return m.legacy(c, sessions) })
 	}
-	if _, unified := hyper.Get("core"); !unified {
-		return nil, fmt.Errorf("hyper_parameters (%s) are not those of a core-readout model", strings.Join(hyper.Keys(), ", "))
-	}
+	return nil, fmt.Errorf("hyper_parameters (%s) are not those of a core-readout model", strings.Join(hyper.Keys(), ", "))
+}
+
+func readStoredUnified(hyper *config.Node) (Family, error) {
 	c := struct {
 		UnifiedConfig `yaml:",inline"`
 
 		DataInfo *config.Node `yaml:"data_info"`
 	}{UnifiedConfig: defaultUnified()}
-	if err := hyper.Decode(&c); err != nil {
-		return nil, err
-	}
-	return newUnified(c.UnifiedConfig, sessions, o, false)
+	err := hyper.Read(&c)
+	return unifiedFamily{c.UnifiedConfig}, err
+}
+
+func readStoredExample(hyper *config.Node) (Family, error) {
+	c := struct {
+		ExampleConfig `yaml:",inline"`
+		Modules       storedModules `yaml:",inline"`
+	}{ExampleConfig: defaultExample()}
+	err := hyper.Read(&c)
+	return exampleFamily{c.ExampleConfig}, err
+}
+
+// storedModules are what files of classes that build their own core and readout hold
+// beside their arguments: these modules whole, and data_info.
+type storedModules struct {
+	Core           *config.Node `yaml:"core"`
+	Readout        *config.Node `yaml:"readout"`
+	Loss           *config.Node `yaml:"loss"`
+	EvaluationLoss *config.Node `yaml:"evaluation_loss"`
+	DataInfo       *config.Node `yaml:"data_info"`
 }
 
 // sessionsOf reads n_neurons_dict.

@@ -57,7 +57,7 @@ func (m *CoreReadout) respondCut(
 	defer runtime.UnlockOSThread()
 	scope := torch.NewScope(m.device)
 	defer scope.Close()
-	readouts, err := m.linear(ctx, scope, session)
+	readouts, err := m.fixed(ctx, scope, session)
 	if err != nil {
 		return err
 	}
@@ -81,17 +81,16 @@ func (m *CoreReadout) respondCut(
 	return nil
 }
 
-// linear works out the readouts of a session, or of all, for as long as scope lives.
-func (m *CoreReadout) linear(ctx context.Context, scope *torch.Scope, session string) ([]*LinearReadout, error) {
+// fixed works out the readouts of a session, or of all, for as long as scope lives.
+func (m *CoreReadout) fixed(ctx context.Context, scope *torch.Scope, session string) ([]FixedReadout, error) {
 	chosen, err := m.chosen(session)
 	if err != nil {
 		return nil, err
 	}
-	readouts := make([]*LinearReadout, len(chosen))
+	readouts := make([]FixedReadout, len(chosen))
 	for i, r := range chosen {
 		err := scope.Do(ctx, torch.Inference, func(s *torch.Scope) error {
-			l := r.Linear(s, nil)
-			readouts[i] = &LinearReadout{weights: s.Keep(l.weights), bias: s.Keep(l.bias), nonlinearity: l.nonlinearity}
+			readouts[i] = r.Fixed(s, nil).Keep(s)
 			return nil
 		})
 		if err != nil {

@@ -94,7 +94,7 @@ func describe(definitions object, options []option) {
 	for _, o := range options {
 		where := o.group
 		if o.group == "model" && targetOf(o.root) == "" {
-			where = models.Models.Targets()[0]
+			where = models.DefaultFamily
 		}
 		collectComments(o.root, where, comments)
 	}
@@ -127,6 +127,7 @@ type rootNode struct {
 	Match         bool    `yaml:"check_stimuli_responses_match"`
 	OnlyReadout   bool    `yaml:"only_train_readout"`
 	Objective     *string `yaml:"objective_target"`
+	Compatibility *string `yaml:"compatibility"`
 	MatmulChoices struct {
 		Precision string `yaml:"precision"`
 	} `yaml:"matmul_precision"`
@@ -208,7 +209,7 @@ func nodesOf(prototype any) object {
 func groupFile(group string) object {
 	s := object{"type": "object", "allOf": []any{groupNode(group)}}
 	if group == "model" {
-		s["allOf"] = append(s["allOf"].([]any), withoutTarget(models.Models.Targets()[0]))
+		s["allOf"] = append(s["allOf"].([]any), withoutTarget(models.DefaultFamily))
 	}
 	return s
 }
@@ -262,7 +263,7 @@ func optionName(group, name string) string { return "option." + group + "." + na
 func ofOption(o option, definitions object) object {
 	unnamed := ""
 	if o.group == "model" {
-		unnamed = models.Models.Targets()[0]
+		unnamed = models.DefaultFamily
 	}
 	return changing(o.root, unnamed, definitions)
 }

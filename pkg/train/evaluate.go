@@ -9,11 +9,11 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
-// heldOutMetrics are the values of one validation or test batch. Loss is the
-// model's loss divided by the sum of the output's sizes, batch + time + neurons,
-// as the Python package does.
+// heldOutMetrics are the values of one validation or test batch, the loss divided as
+// the model's class does: by the sum of the output's sizes, batch + time + neurons,
+// for core-readout models.
 type heldOutMetrics struct {
-	Loss, RegularizationCore, RegularizationReadout, TotalLoss, Evaluation float64
+	StepMetrics
 	// PerNeuron are each neuron's correlations where the evaluation loss is the
 	// correlation.
 	PerNeuron []float32
@@ -35,11 +35,15 @@ func evaluateBatch(ctx context.Context, m *models.CoreReadout, b *data.Batch) (v
 		if err != nil {
 			return err
 		}
-		loss := s.MulScalar(m.Loss.Forward(s, output, targets), 1/float64(shape[0]+shape[1]+shape[2]))
+		divisor := shape[0] + shape[1] + shape[2]
+		if m.Conventions.PerElement {
+			divisor = elements(s, output)
+		}
+		loss := s.MulScalar(m.Loss.Forward(s, output, targets), 1/float64(divisor))
 		core, penalty := m.Core.Regularizer(s), readout.Regularizer(s)
 		evaluation := m.EvaluationLoss.Forward(s, output, targets)
 		err = read(s, []reading{
-			{&v.Loss, loss},
+			{&v.TrainLoss, loss},
 			{&v.RegularizationCore, core},
 			{&v.RegularizationReadout, penalty},
 			{&v.TotalLoss, s.Add(s.Add(loss, core), penalty)},

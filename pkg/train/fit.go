@@ -12,10 +12,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
-// evaluationMetric is the name under which the evaluation loss of the validation
-// data is logged, and by default watched.
-const evaluationMetric = "val_evaluation_loss"
-
 // Progress is told how a training goes on. Calls come from the goroutine that
 // trains.
 type Progress interface {
@@ -79,7 +75,7 @@ func (f *fitter) fit(soft, hard context.Context) error {
 		if err := f.endEpoch(metrics); err != nil {
 			return err
 		}
-		f.progress.Validated(f.epoch, describe(metrics), time.Since(started))
+		f.progress.Validated(f.epoch, f.describe(metrics), time.Since(started))
 		if soft.Err() != nil {
 			return f.interrupted(soft)
 		}
@@ -134,14 +130,8 @@ func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches i
 		}
 		return fmt.Errorf("epoch %d, step %d, session %s: %w", f.epoch, f.globalStep, b.Session, err)
 	}
-	for _, v := range []metric{
-		{"regularization_loss_core", m.RegularizationCore},
-		{"regularization_loss_readout", m.RegularizationReadout},
-		{"train_total_loss", m.TotalLoss},
-		{"train_loss", m.TrainLoss},
-		{"train_evaluation_loss", m.Evaluation},
-	} {
-		f.sums.add(v.name, v.value, b.Clips)
+	for _, logged := range f.Model.Conventions.Train {
+		f.sums.add(logged.Name, m.value(logged.Quantity), b.Clips)
 	}
 	if f.accumulated == 0 {
 		f.globalStep++
@@ -179,11 +169,6 @@ func (f *fitter) validate(hard context.Context) ([]metric, error) {
 	return metrics, nil
 }
 
-// The metrics of a validation, in their order.
-var validationMetrics = []string{
-	"val_loss", "val_regularization_loss_core", "val_regularization_loss_readout", "val_total_loss", evaluationMetric,
-}
-
 func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]metric, error) {
 	sums := newAverages()
 	err := heldOut(hard, f.val, f.trainer.LimitValBatches.of(f.val.Batches()), func(b *data.Batch) error {
@@ -191,8 +176,8 @@ func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]m
 		if err != nil {
 			return err
 		}
-		for i, value := range []float64{v.Loss, v.RegularizationCore, v.RegularizationReadout, v.TotalLoss, v.Evaluation} {
-			sums.add(validationMetrics[i], value, b.Clips)
+		for _, logged := range m.Conventions.Validation {
+			sums.add(logged.Name, v.value(logged.Quantity), b.Clips)
 		}
 		return nil
 	})
@@ -267,11 +252,12 @@ func (f *fitter) interrupted(soft context.Context) error {
 }
 
 // describe gives the metrics that people watch in one line.
-func describe(metrics []metric) string {
+func (f *fitter) describe(metrics []metric) string {
 	text := ""
-	for _, name := range []string{"val_loss", evaluationMetric} {
-		if v, ok := lookup(metrics, name); ok {
-			text += fmt.Sprintf(" %s=%.4f", name, v)
+	for _, logged := range f.Model.Conventions.Validation {
+		watched := logged.Quantity == models.DataLoss || logged.Quantity == models.EvaluationLoss
+		if v, ok := lookup(metrics, logged.Name); ok && watched {
+			text += fmt.Sprintf(" %s=%.4f", logged.Name, v)
 		}
 	}
 	return text

@@ -24,6 +24,8 @@ type Plan struct {
 	Notes []string
 
 	cfg         *config.Config
+	conventions models.Conventions
+	corrected   bool
 	source      *data.Source
 	model       *config.Node
 	optimizer   optim.Builder // nil: AdamW with the model's learning rate
@@ -57,10 +59,14 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 // readRoot reads what stands at the root of the config and below paths.
 func (p *Plan) readRoot() error {
 	var problems config.Problems
+	if n, err := p.cfg.Root.Select("model"); err == nil && n != nil {
+		p.conventions = models.ConventionsOf(n)
+	}
 	var seed *int64
-	var start, objective *string
+	var start, objective, compatibility *string
 	for path, to := range map[string]any{
-		"seed": &seed, "only_train_readout": &p.onlyReadout, "objective_target": &objective,
+		"compatibility": &compatibility,
+		"seed":          &seed, "only_train_readout": &p.onlyReadout, "objective_target": &objective,
 		"paths.output_dir": &p.OutputDir, "paths.load_model_path": &start,
 	} {
 		problems.Add(p.decode(path, to))
@@ -72,15 +78,46 @@ func (p *Plan) readRoot() error {
 		problems.AddAt(p.cfg.Root, config.Refuse("paths.load_model_path", "starting from a trained model is not supported yet: "+
 			"leave paths.load_model_path null (trainer.ckpt_path=FILE continues a training)"))
 	}
-	if p.objective = orElse(objective, ""); objective != nil && !slices.Contains(validationMetrics, p.objective) {
+	if p.objective = orElse(objective, ""); objective != nil && !slices.Contains(p.validationMetrics(), p.objective) {
 		problems.AddAt(p.cfg.Root, config.Refuse("objective_target", "objective_target %q is no metric of the validation: %s",
-			p.objective, strings.Join(validationMetrics, ", ")))
+			p.objective, strings.Join(p.validationMetrics(), ", ")))
+	}
+	version := orElse(compatibility, releaseNumbers)
+	if p.corrected = version == correctedNumbers; !p.corrected && version != releaseNumbers {
+		problems.AddAt(p.cfg.Root, config.Refuse("compatibility", "compatibility must be %q (numbers as the release of the Python package) "+
+			"or %q (as its later sources, where they correct the release), got %q", releaseNumbers, correctedNumbers, version))
 	}
 	p.Seed = randomSeed()
 	if seed != nil {
 		p.Seed = uint64(*seed)
 	}
 	return problems.Err()
+}
+
+// The words of the root key compatibility.
+const (
+	releaseNumbers   = "1.1.1"
+	correctedNumbers = "head"
+)
+
+// validationMetrics are the names of what is logged after a validation.
+func (p *Plan) validationMetrics() []string {
+	names := make([]string, len(p.conventions.Validation))
+	for i, m := range p.conventions.Validation {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// evaluationMetric is the name of the evaluation loss of the validation data, which is
+// watched by default.
+func (p *Plan) evaluationMetric() string {
+	for _, m := range p.conventions.Validation {
+		if m.Quantity == models.EvaluationLoss {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // decode decodes what stands under a path; what is absent leaves the value as it is.
@@ -155,9 +192,9 @@ func (p *Plan) readScheduler(model *config.Node) error {
 	}
 	var c optim.PlateauConfig
 	if s == nil || s.Kind() == config.Null {
-		c = optim.PlateauConfig{PlateauOptions: optim.DefaultPlateau(), Monitor: evaluationMetric, Interval: "epoch", Frequency: 1}
+		c = optim.PlateauConfig{PlateauOptions: optim.DefaultPlateau(), Monitor: p.evaluationMetric(), Interval: "epoch", Frequency: 1}
 		c.Mode, c.Factor, c.Patience, c.Threshold, c.ThresholdMode = "max", 0.3, 5, 0.0005, "abs"
-		p.Notes = append(p.Notes, "no lr_scheduler is set: using ReduceLROnPlateau on "+evaluationMetric)
+		p.Notes = append(p.Notes, "no lr_scheduler is set: using ReduceLROnPlateau on "+p.evaluationMetric())
 	} else if c, err = optim.SchedulerFromConfig(s); err != nil {
 		return err
 	}
@@ -169,7 +206,7 @@ func (p *Plan) readScheduler(model *config.Node) error {
 // may stand beside them: they are the user's own variables.
 var knownNames = map[string][]string{
 	"": {
-		"check_stimuli_responses_match", "data_io", "dataloader", "logger", "matmul_precision", "model", "objective_target",
+		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", "logger", "matmul_precision", "model", "objective_target",
 		"only_train_readout", "paths", "seed", "trainer", "training_callbacks",
 	},
 	"data_io":          {"data_info", "responses", "stimuli"},

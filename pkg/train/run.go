@@ -96,7 +96,7 @@ func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreRea
 	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
 		return nil, err
 	}
-	return models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed})
+	return models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed, Corrected: p.corrected})
 }
 
 // fits checks the movies' channels and size against the model's.
@@ -239,7 +239,7 @@ func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, 
 			if err != nil {
 				return err
 			}
-			sums.add(m.Loss.Name(), v.Loss, b.Clips)
+			sums.add(m.Loss.Name(), v.TrainLoss, b.Clips)
 			sums.add(m.EvaluationLoss.Name(), v.Evaluation, b.Clips)
 			cut = v.CutFrames
 			performance.SetString(b.Session, sessionPerformance(v))

@@ -25,11 +25,19 @@ type Stepper struct {
 }
 
 // StepMetrics are the values of one training step, as the Python package logs
-// them. The loss is a sum over batch, time and neurons.
+// them.
 type StepMetrics struct {
 	TrainLoss, RegularizationCore, RegularizationReadout, TotalLoss, Evaluation float64
 	// GradNorm is the gradients' norm before clipping; NaN where no step was made.
 	GradNorm float64
+}
+
+// value is one of the quantities.
+func (m StepMetrics) value(q models.Quantity) float64 {
+	return [...]float64{
+		models.DataLoss: m.TrainLoss, models.CorePenalty: m.RegularizationCore, models.ReadoutPenalty: m.RegularizationReadout,
+		models.TotalLoss: m.TotalLoss, models.EvaluationLoss: m.Evaluation,
+	}[q]
 }
 
 // NonFiniteError stops a training whose loss is NaN or infinite.
@@ -107,6 +115,9 @@ func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torc
 	inputs, targets := batchTensors(s, b)
 	output := st.Model.Forward(s, inputs, b.Session)
 	loss := st.Model.Loss.Forward(s, output, targets)
+	if st.Model.Conventions.PerElement {
+		loss = s.MulScalar(loss, 1/float64(elements(s, output)))
+	}
 	core, readout, err := st.penalties(s, b.Session)
 	if err != nil {
 		return nil, nil, err
@@ -154,7 +165,20 @@ func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool) (norm 
 		guards = append(guards, norm)
 	}
 	st.Optimizer.Step(s, guards...)
+	if keep := st.Model.Conventions.AfterStep; keep != nil {
+		keep(s)
+	}
 	return norm, s.Err()
+}
+
+// elements is how many numbers a tensor has; 1 where an error is stuck.
+func elements(s *torch.Scope, t *torch.Tensor) int64 {
+	shape, _ := s.Shape(t) // the error stays in the scope
+	n := int64(1)
+	for _, size := range shape {
+		n *= size
+	}
+	return n
 }
 
 func batchTensors(s *torch.Scope, b *data.Batch) (inputs, targets *torch.Tensor) {

@@ -1,19 +1,15 @@
 package models
 
-import (
-	"slices"
+import "github.com/open-retina/openretina-go/pkg/config"
 
-	"github.com/open-retina/openretina-go/pkg/config"
-)
-
-// legacyConfig are the hyperparameters of the Python package's older class
-// CoreReadout (now ExampleCoreReadout), flat and with its defaults.
-type legacyConfig struct {
+// ExampleConfig are the arguments of ExampleCoreReadout, the older CoreReadout: flat,
+// and with its defaults.
+type ExampleConfig struct {
 	InShape             []int64      `yaml:"in_shape,required"`
 	HiddenChannels      []int64      `yaml:"hidden_channels,required"`
 	TemporalKernelSizes []int64      `yaml:"temporal_kernel_sizes,required"`
 	SpatialKernelSizes  []int64      `yaml:"spatial_kernel_sizes,required"`
-	NNeuronsDict        *config.Node `yaml:"n_neurons_dict,required"`
+	NNeuronsDict        *config.Node `yaml:"n_neurons_dict,runtime"`
 	CoreGammaInput      float64      `yaml:"core_gamma_input"`
 	CoreGammaHidden     float64      `yaml:"core_gamma_hidden"`
 	CoreGammaInSparse   float64      `yaml:"core_gamma_in_sparse"`
@@ -36,27 +32,40 @@ type legacyConfig struct {
 	DownsampleKernel    *[3]int64    `yaml:"downsample_input_kernel_size"`
 	ConvolutionType     string       `yaml:"convolution_type"`
 	ColorSquashing      []float64    `yaml:"color_squashing_weights"`
-	DataInfo            *config.Node `yaml:"data_info"`
-
-	// Later files pickle these whole, beside the arguments that made them.
-	Core           *config.Node `yaml:"core"`
-	Readout        *config.Node `yaml:"readout"`
-	Loss           *config.Node `yaml:"loss"`
-	EvaluationLoss *config.Node `yaml:"evaluation_loss"`
 }
 
-func defaultLegacy() legacyConfig {
-	return legacyConfig{
+func defaultExample() ExampleConfig {
+	return ExampleConfig{
 		CoreGammaTemporal: 40, CoreHiddenPadding: Padding{Same: true}, ReadoutScale: true, ReadoutBias: true,
 		GaussianMasks: true, GaussianMeanScale: 6, GaussianVarScale: 4, ReadoutPositive: true, ReadoutGamma: 0.4,
 		LearningRate: 0.01, CutFirstNFrames: 30, ConvolutionType: "custom_separable",
 	}
 }
 
-func (m *CoreReadout) legacy(c legacyConfig, sessions []Session) (err error) {
-	if len(c.InShape) != 4 || slices.Min(c.InShape) < 1 {
-		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+// Validate refuses what the class does not make.
+func (c *ExampleConfig) Validate() error {
+	var refused config.Refusals
+	refused.Unless(isStimulusShape(c.InShape), "in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+	refused.Unless(c.GaussianMasks, "readout_gaussian_masks", "readouts without Gaussian masks (readout_gaussian_masks=False) are not supported")
+	return refused.Err()
+}
+
+// exampleFamily is ExampleCoreReadout: a SimpleCoreWrapper and Gaussian masks.
+type exampleFamily struct{ ExampleConfig }
+
+func (f exampleFamily) conventions() Conventions { return unifiedFamily{}.conventions() }
+
+// hyper leaves the readouts' sizes to the core, as the class does.
+func (f exampleFamily) hyper(m *CoreReadout) (*config.Node, error) {
+	n, err := config.FromValue(f.ExampleConfig)
+	if err != nil {
+		return nil, err
 	}
+	return n, n.Set("n_neurons_dict", neuronsOf(m))
+}
+
+func (f exampleFamily) fill(m *CoreReadout, sessions []Session, fresh bool) (err error) {
+	c := f.ExampleConfig
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
 	m.Core, err = newSimpleCore(m.store.Root().Sub("core"), SimpleCoreConfig{
 		Channels:            append([]int64{c.InShape[0]}, c.HiddenChannels...),
@@ -74,6 +83,11 @@ func (m *CoreReadout) legacy(c legacyConfig, sessions []Session) (err error) {
 	inShape, err := m.Core.OutShape(m.InShape)
 	if err != nil {
 		return err
+	}
+	if fresh {
+		if err := m.firstStep(); err != nil {
+			return err
+		}
 	}
 	// The Python class hands readout_gamma over as the mask's weight and
 	// readout_gamma_masks as the features': swapped, and so are files.
