@@ -46,7 +46,8 @@ func (n *Node) Value() any {
 func (n *Node) Text() string { return pyNode(n) }
 
 // FromValue makes a tree of plain values: nil, bool, numbers, strings, *Node
-// (copied), lists, Object or []Pair, and maps with string keys, which are sorted.
+// (copied), lists, Object or []Pair, maps with string keys, which are sorted, and
+// structs, by the fields that Decode fills. Nil pointers and slices are null.
 func FromValue(v any) (*Node, error) { return fromValue(v, Origin{}, 0) }
 
 func fromValue(v any, o Origin, depth int) (*Node, error) {
@@ -134,7 +135,12 @@ func fromReflect(v reflect.Value, o Origin, depth int) (*Node, error) {
 		return newScalar(smallInt(new(big.Int).SetUint64(v.Uint())), o), nil
 	case reflect.Float32, reflect.Float64:
 		return newScalar(v.Float(), o), nil
-	case reflect.Slice, reflect.Array:
+	case reflect.Slice:
+		if v.IsNil() {
+			return newScalar(nil, o), nil
+		}
+		return fromList(v, o, depth)
+	case reflect.Array:
 		return fromList(v, o, depth)
 	case reflect.Map:
 		if v.Type().Key().Kind() == reflect.String {
