@@ -45,7 +45,7 @@ type fitter struct {
 	data       *data.Dataset
 	info       *pickle.Dict // data_info
 	train, val *data.Loader
-	schedule   *optim.Plateau
+	schedule   optim.Schedule
 	csv        *csvLog
 	progress   Progress
 
@@ -135,6 +135,14 @@ func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches i
 	}
 	if f.accumulated == 0 {
 		f.globalStep++
+		if err := f.stepSchedule("step", done); err != nil {
+			return err
+		}
+	}
+	if done == batches {
+		if err := f.stepSchedule("epoch", f.epoch+1); err != nil {
+			return err
+		}
 	}
 	f.progress.Batch(done, b.Clips, m)
 	return nil
@@ -231,12 +239,8 @@ func (f *fitter) watch(metrics []metric) (err error) {
 			return err
 		}
 	}
-	if f.schedule != nil && (f.epoch+1)%max(f.plateau.Frequency, 1) == 0 {
-		watched, ok := lookup(metrics, f.plateau.Monitor)
-		if !ok {
-			return unknownMetric("lr_scheduler", f.plateau.Monitor, metrics)
-		}
-		f.schedule.Step(watched)
+	if err := f.watchSchedule("epoch", f.epoch+1, metrics); err != nil {
+		return err
 	}
 	if f.callbacks.checkpoint != nil && orElse(f.trainer.EnableCheckpointing, true) {
 		return f.callbacks.checkpoint.epochEnd(f.epoch, metrics, f.save)

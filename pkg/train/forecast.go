@@ -67,6 +67,10 @@ type Steps struct {
 // known.
 const StandInNeurons = 100
 
+// standInBatches stand for those of an epoch, which only the length of a schedule
+// depends on.
+const standInBatches = 100
+
 // quickData is how many bytes of files a forecast reads.
 const quickData = 1 << 30
 
@@ -76,7 +80,7 @@ const quickData = 1 << 30
 func (p *Plan) Forecast(ctx context.Context, env Environment) (*Forecast, error) {
 	fc := &Forecast{
 		RunDir: p.OutputDir, Device: env.Device.String(), Threads: torch.Threads(), Seed: p.Seed, Notes: p.Notes,
-		Optimizer: p.optimName, Schedule: p.scheduleText(),
+		Optimizer: p.optimName, Schedule: p.scheduler.Text,
 	}
 	options := data.Options{Resolve: env.Resolve, Log: env.Log}
 	fc.Files = p.source.Files(ctx, options)
@@ -95,7 +99,7 @@ func (p *Plan) Forecast(ctx context.Context, env Environment) (*Forecast, error)
 		return nil, err
 	}
 	defer f.Model.Close()
-	if err := f.addTraining(); err != nil {
+	if err := f.addTraining(standInBatches); err != nil {
 		return nil, err
 	}
 	if fc.NoSessions == "" {
@@ -205,12 +209,4 @@ func (fc *Forecast) countSteps(f *fitter) error {
 		s.Total = max(f.trainer.MaxSteps, 0)
 	}
 	return nil
-}
-
-// scheduleText says how the learning rate goes.
-func (p *Plan) scheduleText() string {
-	if p.plateau == nil {
-		return "none"
-	}
-	return fmt.Sprintf("ReduceLROnPlateau: × %v when %s has not improved for %d epochs", p.plateau.Factor, p.plateau.Monitor, p.plateau.Patience)
 }

@@ -29,14 +29,7 @@ func optimizerTree(o optim.Optimizer) (*pickle.Dict, error) {
 			return nil, err
 		}
 	}
-	group := pickle.NewDict()
-	for _, g := range state.Group {
-		value := g.Value
-		if betas, ok := value.([2]float64); ok {
-			value = pickle.Tuple{betas[0], betas[1]}
-		}
-		group.SetString(g.Name, value)
-	}
+	group := groupTree(state.Group)
 	group.SetString("params", order)
 	return pickle.NewDict("state", params, "param_groups", []any{group}), nil
 }
@@ -73,13 +66,103 @@ func optimizerState(tree any, n int) *optim.State {
 		state.Params[i] = p
 	}
 	if groups, ok := get[[]any](d, "param_groups"); ok && len(groups) > 0 {
-		if group, ok := groups[0].(*pickle.Dict); ok {
-			if lr, ok := get[float64](group, "lr"); ok {
-				state.Group = append(state.Group, optim.Setting{Name: "lr", Value: lr})
+		group, _ := groups[0].(*pickle.Dict)
+		for _, s := range groupOf(group) {
+			if s.Name != "params" {
+				state.Group = append(state.Group, s)
 			}
 		}
 	}
 	return state
+}
+
+// groupTree is a state as Python's dict.
+func groupTree(g optim.Group) *pickle.Dict {
+	d := pickle.NewDict()
+	for _, s := range g {
+		d.SetString(s.Name, settingTree(s.Value))
+	}
+	return d
+}
+
+func settingTree(value any) any {
+	switch v := value.(type) {
+	case int:
+		return int64(v)
+	case [2]float64:
+		return pickle.Tuple{v[0], v[1]}
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = settingTree(item)
+		}
+		return list
+	case optim.Group:
+		return groupTree(v)
+	case optim.Counter:
+		d := &pickle.Dict{Class: pickle.Counter}
+		for _, c := range v {
+			_ = d.Set(int64(c.Number), int64(c.Times)) // numbers are keys
+		}
+		return d
+	}
+	return value
+}
+
+// groupOf is the inverse of groupTree; what a state cannot hold stays as it is. nil
+// has no entries.
+func groupOf(d *pickle.Dict) (g optim.Group) {
+	if d == nil {
+		return nil
+	}
+	for i := range d.Len() {
+		key, value := d.At(i)
+		if name, ok := key.(string); ok {
+			g = append(g, optim.Setting{Name: name, Value: settingOf(value)})
+		}
+	}
+	return g
+}
+
+func settingOf(value any) any {
+	switch v := value.(type) {
+	case int64:
+		return int(v)
+	case pickle.Tuple:
+		if len(v) == 2 {
+			a, ok1 := v[0].(float64)
+			b, ok2 := v[1].(float64)
+			if ok1 && ok2 {
+				return [2]float64{a, b}
+			}
+		}
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = settingOf(item)
+		}
+		return list
+	case *pickle.Dict:
+		if v.Class == pickle.Counter {
+			return counterOf(v)
+		}
+		return groupOf(v)
+	}
+	return value
+}
+
+func counterOf(d *pickle.Dict) any {
+	var c optim.Counter
+	for i := range d.Len() {
+		key, value := d.At(i)
+		number, ok1 := key.(int64)
+		times, ok2 := value.(int64)
+		if !ok1 || !ok2 {
+			return d
+		}
+		c = append(c, optim.Count{Number: int(number), Times: int(times)})
+	}
+	return c
 }
 
 func get[T any](d *pickle.Dict, key string) (value T, ok bool) {
@@ -89,16 +172,6 @@ func get[T any](d *pickle.Dict, key string) (value T, ok bool) {
 	}
 	value, ok = raw.(T)
 	return value, ok
-}
-
-// plateauTree is ReduceLROnPlateau.state_dict().
-func plateauTree(p *optim.Plateau, lr float64) *pickle.Dict {
-	o := p.Options()
-	return pickle.NewDict(
-		"factor", o.Factor, "default_min_lr", o.MinLR, "min_lrs", []any{o.MinLR}, "patience", int64(o.Patience),
-		"cooldown", int64(o.Cooldown), "eps", o.Eps, "last_epoch", int64(p.LastEpoch), "_last_lr", []any{lr},
-		"mode_worse", worst(o.Mode), "mode", o.Mode, "threshold", o.Threshold, "threshold_mode", o.ThresholdMode,
-		"best", p.Best, "cooldown_counter", int64(p.Cooldown), "num_bad_epochs", int64(p.BadEpochs))
 }
 
 // callbacksTree is what Lightning's callbacks save, under their state keys.

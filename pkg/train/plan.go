@@ -30,7 +30,7 @@ type Plan struct {
 	model       *config.Node
 	optimizer   optim.Builder // nil: AdamW with the model's learning rate
 	optimName   string
-	plateau     *optim.PlateauConfig // nil: none
+	scheduler   *optim.Scheduler // its own, or the default
 	trainer     trainerConfig
 	callbacks   callbacks
 	csvDir      string // empty: no CSV log
@@ -46,7 +46,7 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 	p := &Plan{cfg: cfg}
 	var problems config.Problems
 	for _, read := range []func() error{
-		p.readRoot, p.readData, p.readModel, p.readTrainer, p.readPrecision, p.readCallbacks, p.readLoggers, p.checkNames,
+		p.readRoot, p.readData, p.readModel, p.readTrainer, p.readPrecision, p.readCallbacks, p.readLoggers, p.checkSteps, p.checkNames,
 	} {
 		problems.Add(read())
 	}
@@ -182,23 +182,28 @@ func (p *Plan) readOptimizer(model *config.Node) error {
 	return err
 }
 
-// readScheduler reads lr_scheduler. Absent or null is the Python package's
-// default; that monitors val_correlation, which is never logged and fails there,
-// so here it monitors val_evaluation_loss.
+// readScheduler reads lr_scheduler. Absent or null is the Python package's default.
+// That monitors val_correlation, as a ReduceLROnPlateau without a monitor does, which
+// is never logged and fails there; here they monitor val_evaluation_loss.
 func (p *Plan) readScheduler(model *config.Node) error {
-	s, err := model.Select("lr_scheduler")
+	n, err := model.Select("lr_scheduler")
 	if err != nil {
 		return err
 	}
-	var c optim.PlateauConfig
-	if s == nil || s.Kind() == config.Null {
-		c = optim.PlateauConfig{PlateauOptions: optim.DefaultPlateau(), Monitor: p.evaluationMetric(), Interval: "epoch", Frequency: 1}
-		c.Mode, c.Factor, c.Patience, c.Threshold, c.ThresholdMode = "max", 0.3, 5, 0.0005, "abs"
+	if n == nil || n.Kind() == config.Null {
 		p.Notes = append(p.Notes, "no lr_scheduler is set: using ReduceLROnPlateau on "+p.evaluationMetric())
-	} else if c, err = optim.SchedulerFromConfig(s); err != nil {
+		p.scheduler, err = optim.DefaultScheduler(p.evaluationMetric())
 		return err
 	}
-	p.plateau = &c
+	if p.scheduler, err = optim.SchedulerFromConfig(n); err != nil || p.scheduler.Mode == "" || p.scheduler.Monitor != nil {
+		return err
+	}
+	if _, isNull := n.Get("monitor"); isNull {
+		return config.Errorf(n, "lr_scheduler.monitor: ReduceLROnPlateau needs a metric, such as %s", p.evaluationMetric())
+	}
+	p.Notes = append(p.Notes, "lr_scheduler has no monitor: it is "+p.evaluationMetric())
+	metric := p.evaluationMetric()
+	p.scheduler.Monitor = &metric
 	return nil
 }
 

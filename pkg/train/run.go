@@ -81,7 +81,7 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 	if f.Model, err = p.newModel(dataset, env); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.fits(f.Model, dataset), f.addTraining()); err != nil {
+	if err := errors.Join(p.fits(f.Model, dataset), f.addTraining(f.trainBatches())); err != nil {
 		f.Model.Close()
 		return nil, err
 	}
@@ -110,8 +110,11 @@ func (p *Plan) fits(m *models.CoreReadout, dataset *data.Dataset) error {
 	return nil
 }
 
-// addTraining makes the optimizer and the schedule.
-func (f *fitter) addTraining() error {
+// trainBatches are those of an epoch.
+func (f *fitter) trainBatches() int { return f.trainer.LimitTrainBatches.of(f.train.Batches()) }
+
+// addTraining makes the optimizer, and the schedule for epochs of so many batches.
+func (f *fitter) addTraining(batches int) (err error) {
 	if f.onlyReadout {
 		if err := f.Model.Store().Freeze("core."); err != nil {
 			return err
@@ -126,17 +129,9 @@ func (f *fitter) addTraining() error {
 		f.Optimizer = optim.NewAdamW(root, params, o)
 	}
 	f.ClipNorm, f.Accumulate = orElse(f.trainer.GradientClipVal, 0), f.trainer.AccumulateGradBatches
-	if f.plateau != nil {
-		o := f.plateau.PlateauOptions
-		if !f.plateau.HasMinLR { // the Python package's default
-			o.MinLR = f.Model.LearningRate * (o.Factor * o.Factor * o.Factor)
-		}
-		var err error
-		if f.schedule, err = optim.NewPlateau(f.Optimizer, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	given := optim.Given{LearningRate: f.Model.LearningRate, TotalSteps: f.trainer.totalSteps(batches)}
+	f.schedule, err = f.scheduler.New(f.Optimizer, given)
+	return err
 }
 
 // addFiles makes the directories of checkpoints and the log.

@@ -12,7 +12,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
-	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
 // resumeKey is the entry of a checkpoint that holds what Lightning's own entries
@@ -21,23 +20,15 @@ const resumeKey = "openretina_go"
 
 // resumeState is that entry, as JSON.
 type resumeState struct {
-	Version    int            `json:"version"`
-	Loader     data.State     `json:"loader"` // its Epoch is the epoch under way
-	GlobalStep int            `json:"global_step"`
-	Sums       *averages      `json:"sums"`
-	Rand       []byte         `json:"rand"` // torch.Generator state
-	LogRows    int            `json:"log_rows"`
-	Schedule   *scheduleState `json:"schedule,omitempty"`
-	Early      *earlyState    `json:"early_stopping,omitempty"`
-	Best       []savedModel   `json:"best,omitempty"`
-	StopReason string         `json:"stop_reason,omitempty"`
-}
-
-type scheduleState struct {
-	Best      exactFloat `json:"best"`
-	BadEpochs int        `json:"num_bad_epochs"`
-	Cooldown  int        `json:"cooldown_counter"`
-	LastEpoch int        `json:"last_epoch"`
+	Version    int          `json:"version"`
+	Loader     data.State   `json:"loader"` // its Epoch is the epoch under way
+	GlobalStep int          `json:"global_step"`
+	Sums       *averages    `json:"sums"`
+	Rand       []byte       `json:"rand"` // torch.Generator state
+	LogRows    int          `json:"log_rows"`
+	Early      *earlyState  `json:"early_stopping,omitempty"`
+	Best       []savedModel `json:"best,omitempty"`
+	StopReason string       `json:"stop_reason,omitempty"`
 }
 
 type earlyState struct {
@@ -74,9 +65,6 @@ func (f *fitter) capture() (*resumeState, error) {
 	if f.csv != nil {
 		r.LogRows = len(f.csv.rows)
 	}
-	if s := f.schedule; s != nil {
-		r.Schedule = &scheduleState{exactFloat(s.Best), s.BadEpochs, s.Cooldown, s.LastEpoch}
-	}
 	if e := f.callbacks.early; e != nil {
 		r.Early = &earlyState{exactFloat(e.Best), e.Wait, e.StoppedEpoch}
 	}
@@ -107,10 +95,7 @@ func (f *fitter) content() (*checkpoint.Checkpoint, error) {
 	}
 	c.Epoch, c.GlobalStep = int64(f.epoch), int64(f.globalStep)
 	c.OptimizerStates = []any{optimizer}
-	c.LRSchedulers = []any{}
-	if f.schedule != nil {
-		c.LRSchedulers = append(c.LRSchedulers, plateauTree(f.schedule, f.Optimizer.LR()))
-	}
+	c.LRSchedulers = []any{groupTree(f.schedule.State())}
 	c.Callbacks = f.callbacks.tree()
 	c.Loops = loopsTree(f.epoch+1, f.globalStep, f.trainer.LimitTrainBatches.of(f.train.Batches()),
 		f.trainer.LimitValBatches.of(f.val.Batches()))
@@ -181,6 +166,12 @@ func (f *fitter) restoreContent(c *checkpoint.Checkpoint) error {
 	if err := f.Optimizer.SetState(optimizerState(c.OptimizerStates[0], params)); err != nil {
 		return err
 	}
+	if len(c.LRSchedulers) > 0 {
+		d, _ := c.LRSchedulers[0].(*pickle.Dict)
+		if err := f.schedule.SetState(groupOf(d)); err != nil {
+			return err
+		}
+	}
 	var text string
 	if c.Extra != nil {
 		text, _ = get[string](c.Extra, resumeKey)
@@ -208,11 +199,6 @@ func (f *fitter) restoreOwn(r *resumeState) error {
 		return err
 	}
 	f.epoch, f.globalStep, f.sums, f.stopReason = r.Loader.Epoch, r.GlobalStep, r.Sums, r.StopReason
-	if s := r.Schedule; s != nil && f.schedule != nil {
-		f.schedule.PlateauState = optim.PlateauState{
-			Best: float64(s.Best), BadEpochs: s.BadEpochs, Cooldown: s.Cooldown, LastEpoch: s.LastEpoch,
-		}
-	}
 	if e := r.Early; e != nil && f.callbacks.early != nil {
 		f.callbacks.early.earlyStoppingState = earlyStoppingState{Wait: e.Wait, StoppedEpoch: e.StoppedEpoch, Best: float64(e.Best)}
 	}
@@ -231,23 +217,5 @@ func (f *fitter) restoreForeign(c *checkpoint.Checkpoint) error {
 	f.epoch, f.globalStep = int(c.Epoch)+1, int(c.GlobalStep)
 	state := f.train.State()
 	state.Epoch = f.epoch
-	if len(c.LRSchedulers) > 0 && f.schedule != nil {
-		if d, ok := c.LRSchedulers[0].(*pickle.Dict); ok {
-			readPlateau(d, &f.schedule.PlateauState)
-		}
-	}
 	return f.train.Restore(state)
-}
-
-func readPlateau(d *pickle.Dict, s *optim.PlateauState) {
-	if best, ok := get[float64](d, "best"); ok {
-		s.Best = best
-	}
-	for name, to := range map[string]*int{
-		"num_bad_epochs": &s.BadEpochs, "cooldown_counter": &s.Cooldown, "last_epoch": &s.LastEpoch,
-	} {
-		if n, ok := get[int64](d, name); ok {
-			*to = int(n)
-		}
-	}
 }

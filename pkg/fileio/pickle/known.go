@@ -15,6 +15,7 @@ import (
 var (
 	OrderedDict = Class{"collections", "OrderedDict"}
 	DefaultDict = Class{"collections", "defaultdict"}
+	Counter     = Class{"collections", "Counter"}
 )
 
 // known are the classes and functions that any pickle may name.
@@ -29,6 +30,8 @@ func (d *decoder) known(c Class) (Constructor, bool) {
 			return newOrderedDict, true
 		case DefaultDict:
 			return newDefaultDict, true
+		case Counter:
+			return newCounter, true
 		}
 	case "_codecs":
 		return encodeLatin1, c.Name == "encode"
@@ -139,6 +142,25 @@ func newDefaultDict(args Tuple) (any, error) {
 		return refuseItems()
 	}
 	return &Dict{Class: DefaultDict, Args: args}, nil
+}
+
+// newCounter is collections.Counter, which is pickled as a call with a plain dict.
+func newCounter(args Tuple) (any, error) {
+	d := &Dict{Class: Counter}
+	if len(args) == 0 {
+		return d, nil
+	}
+	counts, ok := args[0].(*Dict)
+	if !ok || len(args) > 1 {
+		return refuseItems()
+	}
+	for i := range counts.Len() {
+		key, times := counts.At(i)
+		if err := d.Set(key, times); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 func newComplex(args Tuple) (any, error) {

@@ -1,6 +1,9 @@
 package optim
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
@@ -45,8 +48,7 @@ func (o AdamOptions) Validate() error {
 }
 
 type adam struct {
-	o         AdamOptions
-	decoupled bool
+	settings
 	*slots
 }
 
@@ -61,18 +63,43 @@ func NewAdamW(root *torch.Scope, params []*torch.Tensor, o AdamOptions) Optimize
 	return newAdam(root, params, o, true)
 }
 
+const (
+	expAvg      = "exp_avg"
+	expAvgSq    = "exp_avg_sq"
+	maxExpAvgSq = "max_exp_avg_sq"
+)
+
 func newAdam(root *torch.Scope, params []*torch.Tensor, o AdamOptions, decoupled bool) Optimizer {
-	names := []string{"exp_avg", "exp_avg_sq"}
+	names := []string{expAvg, expAvgSq}
 	if o.AMSGrad {
-		names = append(names, "max_exp_avg_sq")
+		names = append(names, maxExpAvgSq)
 	}
-	return &adam{o: o, decoupled: decoupled, slots: newSlots(root, params, names...)}
+	group := Group{
+		{"lr", o.LR},
+		{"betas", o.Betas},
+		{"eps", o.Eps},
+		{"weight_decay", o.WeightDecay},
+		{"amsgrad", o.AMSGrad},
+		{"maximize", o.Maximize},
+		{"foreach", nil},
+		{"capturable", false},
+		{"differentiable", false},
+		{"fused", nil},
+		{"decoupled_weight_decay", decoupled},
+	}
+	return &adam{settings: settings{group}, slots: newSlots(root, params, names...)}
 }
 
-func (a *adam) LR() float64          { return a.o.LR }
-func (a *adam) SetLR(lr float64)     { a.o.LR = lr }
-func (a *adam) Momentum() float64    { return a.o.Betas[0] }
-func (a *adam) WeightDecay() float64 { return a.o.WeightDecay }
+// StatePerParameter is the number of moments.
+func (a *adam) StatePerParameter() int { return len(a.names) }
+
+func (a *adam) Momentum() float64 { return a.group.betas()[0] }
+
+func (a *adam) SetMomentum(momentum float64) {
+	betas := a.group.betas()
+	betas[0] = momentum
+	a.group.Set("betas", betas)
+}
 
 func (a *adam) Step(s *torch.Scope, guards ...*torch.Tensor) {
 	which := s.HaveGrad(a.params)
@@ -87,14 +114,15 @@ func (a *adam) Step(s *torch.Scope, guards ...*torch.Tensor) {
 	for j, i := range which {
 		steps[j] = a.steps[i] + 1
 	}
+	g, betas := a.group, a.group.betas()
 	update := torch.AdamUpdate{
-		Params: pick(a.params, which), ExpAvg: pick(a.values["exp_avg"], which),
-		ExpAvgSq: pick(a.values["exp_avg_sq"], which), Steps: steps, Guards: guards,
-		LR: a.o.LR, Beta1: a.o.Betas[0], Beta2: a.o.Betas[1], Eps: a.o.Eps, WeightDecay: a.o.WeightDecay,
-		Decoupled: a.decoupled, Maximize: a.o.Maximize,
+		Params: pick(a.params, which), ExpAvg: pick(a.values[expAvg], which), ExpAvgSq: pick(a.values[expAvgSq], which),
+		Steps: steps, Guards: guards,
+		LR: g.Float("lr"), Beta1: betas[0], Beta2: betas[1], Eps: g.Float("eps"), WeightDecay: g.Float("weight_decay"),
+		Decoupled: g.flag("decoupled_weight_decay"), Maximize: g.flag("maximize"),
 	}
-	if a.o.AMSGrad {
-		update.MaxExpAvgSq = pick(a.values["max_exp_avg_sq"], which)
+	if largest, ok := a.values[maxExpAvgSq]; ok {
+		update.MaxExpAvgSq = pick(largest, which)
 	}
 	s.AdamStep(update)
 	if s.Err() == nil {
@@ -106,24 +134,16 @@ func (a *adam) Step(s *torch.Scope, guards ...*torch.Tensor) {
 
 func (a *adam) State() (*State, error) {
 	params, err := a.state(true)
-	return &State{Params: params, Group: []Setting{
-		{"lr", a.o.LR},
-		{"betas", a.o.Betas},
-		{"eps", a.o.Eps},
-		{"weight_decay", a.o.WeightDecay},
-		{"amsgrad", a.o.AMSGrad},
-		{"maximize", a.o.Maximize},
-		{"foreach", nil},
-		{"capturable", false},
-		{"differentiable", false},
-		{"fused", nil},
-		{"decoupled_weight_decay", a.decoupled},
-	}}, err
+	return &State{Params: params, Group: slices.Clone(a.group)}, err
 }
 
 func (a *adam) SetState(state *State) error {
-	if lr, ok := settingFloat(state.Group, "lr"); ok {
-		a.o.LR = lr
+	before := a.group.flag("amsgrad")
+	if err := a.group.load(state.Group); err != nil {
+		return err
+	}
+	if a.group.flag("amsgrad") != before {
+		return fmt.Errorf("optimizer state was made with amsgrad=%v, the config says %v", !before, before)
 	}
 	return a.restore(state.Params)
 }

@@ -9,18 +9,13 @@ import (
 // parameters whose state lives in root.
 type Builder func(root *torch.Scope, params []*torch.Tensor) Optimizer
 
-// The _target_ names of torch.optim that configs use.
-var (
-	Optimizers = &config.Registry[struct{}, Builder]{What: "optimizer"}
-	Schedulers = &config.Registry[struct{}, PlateauConfig]{What: "lr_scheduler"}
-)
+// Optimizers are the _target_ names of torch.optim that configs use.
+var Optimizers = &config.Registry[struct{}, Builder]{What: "optimizer"}
 
-func init() { //nolint:gochecknoinits // fills the tables above, nothing else
+func init() { //nolint:gochecknoinits // fills the table above, nothing else
 	config.Register(Optimizers, "torch.optim.AdamW", adamArguments{AdamOptions: DefaultAdam(true)}, adamArguments.decoupled)
 	config.Register(Optimizers, "torch.optim.Adam", adamArguments{AdamOptions: DefaultAdam(false)}, adamArguments.coupled)
 	config.Register(Optimizers, "torch.optim.SGD", sgdArguments{SGDOptions: DefaultSGD()}, sgdArguments.builder)
-
-	config.Register(Schedulers, "torch.optim.lr_scheduler.ReduceLROnPlateau", defaultPlateauConfig(), PlateauConfig.itself)
 }
 
 // FromConfig reads an optimizer's node, such as {_target_: torch.optim.AdamW,

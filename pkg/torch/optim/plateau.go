@@ -1,21 +1,24 @@
 package optim
 
 import (
+	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // PlateauOptions are those of torch.optim.lr_scheduler.ReduceLROnPlateau.
 type PlateauOptions struct {
-	Mode          string  `yaml:"mode"` // "min" or "max"
-	Factor        float64 `yaml:"factor"`
-	Patience      int     `yaml:"patience"`
-	Threshold     float64 `yaml:"threshold"`
-	ThresholdMode string  `yaml:"threshold_mode"` // "rel" or "abs"
-	Cooldown      int     `yaml:"cooldown"`
-	MinLR         float64 `yaml:"min_lr"`
-	Eps           float64 `yaml:"eps"`
+	Mode          string // "min" or "max"
+	Factor        float64
+	Patience      int
+	Threshold     float64
+	ThresholdMode string // "rel" or "abs"
+	Cooldown      int
+	MinLR         float64
+	Eps           float64
 }
 
 // DefaultPlateau are PyTorch's defaults.
@@ -33,108 +36,170 @@ func (o PlateauOptions) Validate() error {
 	return refused.Err()
 }
 
-// Plateau lowers the learning rate when a metric stops improving.
-type Plateau struct {
+// plateau lowers the learning rate when a metric stops improving.
+type plateau struct {
 	o         PlateauOptions
 	optimizer Optimizer
-	PlateauState
-}
-
-// PlateauState is what the schedule's next steps depend on, as its state_dict.
-type PlateauState struct {
-	Best      float64
-	BadEpochs int
-	Cooldown  int
-	LastEpoch int
+	best      float64
+	bad       int // epochs without improvement
+	cooldown  int // epochs that are left of it
+	lastEpoch int
 }
 
 // NewPlateau makes the schedule of an optimizer.
-func NewPlateau(optimizer Optimizer, o PlateauOptions) (*Plateau, error) {
+func NewPlateau(optimizer Optimizer, o PlateauOptions) (Schedule, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Plateau{o: o, optimizer: optimizer}
-	p.Best = p.worst()
+	p := &plateau{o: o, optimizer: optimizer}
+	p.best = p.worst()
 	return p, nil
 }
 
-// Options are the schedule's settings.
-func (p *Plateau) Options() PlateauOptions { return p.o }
-
 // Step takes the metric of an epoch and lowers the learning rate where it has
 // not improved for more than Patience epochs.
-func (p *Plateau) Step(metric float64) {
-	p.LastEpoch++
+func (p *plateau) Step(metric float64) error {
+	p.lastEpoch++
 	if p.better(metric) {
-		p.Best, p.BadEpochs = metric, 0
+		p.best, p.bad = metric, 0
 	} else {
-		p.BadEpochs++
+		p.bad++
 	}
-	if p.Cooldown > 0 {
-		p.Cooldown--
-		p.BadEpochs = 0
+	if p.cooldown > 0 {
+		p.cooldown--
+		p.bad = 0
 	}
-	if p.BadEpochs > p.o.Patience {
+	if p.bad > p.o.Patience {
 		old := p.optimizer.LR()
 		if lr := math.Max(old*p.o.Factor, p.o.MinLR); old-lr > p.o.Eps {
 			p.optimizer.SetLR(lr)
 		}
-		p.Cooldown, p.BadEpochs = p.o.Cooldown, 0
+		p.cooldown, p.bad = p.o.Cooldown, 0
 	}
+	return nil
 }
 
-func (p *Plateau) worst() float64 {
+func (p *plateau) worst() float64 {
 	if p.o.Mode == "min" {
 		return math.Inf(1)
 	}
 	return math.Inf(-1)
 }
 
-func (p *Plateau) better(metric float64) bool {
+func (p *plateau) better(metric float64) bool {
 	sign := 1.0
 	if p.o.Mode == "min" {
 		sign = -1
 	}
 	margin := p.o.Threshold
 	if p.o.ThresholdMode == "rel" {
-		return sign*metric > sign*(p.Best*(1+sign*margin))
+		return sign*metric > sign*(p.best*(1+sign*margin))
 	}
-	return sign*metric > sign*p.Best+margin
+	return sign*metric > sign*p.best+margin
 }
 
-// PlateauConfig is the schedule's node: its options and what Lightning wants to
-// know (which metric to watch, how often to step).
-type PlateauConfig struct {
-	PlateauOptions `yaml:",inline"`
-
-	Monitor   string `yaml:"monitor"`
-	Interval  string `yaml:"interval"`
-	Frequency int    `yaml:"frequency"`
-	Strict    bool   `yaml:"strict"`
-
-	// HasMinLR tells that the config sets min_lr; else the Python package stops
-	// at the model's learning rate times factor³.
-	HasMinLR bool `yaml:"-"`
-}
-
-func defaultPlateauConfig() PlateauConfig {
-	return PlateauConfig{PlateauOptions: DefaultPlateau(), Interval: "epoch", Frequency: 1, Strict: true}
-}
-
-// Validate also refuses steps inside an epoch.
-func (c PlateauConfig) Validate() error {
-	refused := config.Refusals{c.PlateauOptions.Validate()}
-	refused.Unless(c.Interval == "epoch", "interval", "lr_scheduler.interval must be epoch for ReduceLROnPlateau, got %q", c.Interval)
-	return refused.Err()
-}
-
-func (c PlateauConfig) itself(struct{}) (PlateauConfig, error) { return c, nil }
-
-// SchedulerFromConfig reads the schedule's node.
-func SchedulerFromConfig(n *config.Node) (PlateauConfig, error) {
-	c, err := Schedulers.Build(n, struct{}{})
-	if n != nil {
-		_, c.HasMinLR = n.Get("min_lr")
+func (p *plateau) fields() []field {
+	o := &p.o
+	return []field{
+		{"factor", &o.Factor},
+		{"default_min_lr", &o.MinLR},
+		{"min_lrs", single{&o.MinLR}},
+		{"patience", &o.Patience},
+		{"cooldown", &o.Cooldown},
+		{"eps", &o.Eps},
+		{"last_epoch", &p.lastEpoch},
+		{"mode", &o.Mode},
+		{"threshold", &o.Threshold},
+		{"threshold_mode", &o.ThresholdMode},
+		{"best", &p.best},
+		{"cooldown_counter", &p.cooldown},
+		{"num_bad_epochs", &p.bad},
 	}
-	return c, err
+}
+
+// State is ReduceLROnPlateau.state_dict().
+func (p *plateau) State() Group {
+	return append(stateOf(p.fields()), Setting{"_last_lr", []any{p.optimizer.LR()}}, Setting{"mode_worse", p.worst()})
+}
+
+// SetState is ReduceLROnPlateau.load_state_dict.
+func (p *plateau) SetState(state Group) error {
+	fields := slices.DeleteFunc(p.fields(), func(f field) bool { return f.name == "default_min_lr" }) // None where min_lr was a list
+	if err := restore(fields, state); err != nil {
+		return err
+	}
+	return p.o.Validate()
+}
+
+// plateauArguments are the config of ReduceLROnPlateau.
+type plateauArguments struct {
+	Mode          string    `yaml:"mode"`   // "min" or "max"
+	Factor        *float64  `yaml:"factor"` // nil: 0.1
+	Patience      int       `yaml:"patience"`
+	Threshold     float64   `yaml:"threshold"`
+	ThresholdMode string    `yaml:"threshold_mode"` // "rel" or "abs"
+	Cooldown      int       `yaml:"cooldown"`
+	MinLR         *perGroup `yaml:"min_lr"` // nil: the model's learning rate times factor³
+	Eps           float64   `yaml:"eps"`
+
+	Timing Timing `yaml:",inline"`
+}
+
+func defaultPlateauArguments() plateauArguments {
+	o := DefaultPlateau()
+	return plateauArguments{
+		Mode: o.Mode, Patience: o.Patience, Threshold: o.Threshold, ThresholdMode: o.ThresholdMode, Eps: o.Eps,
+		Timing: defaultTiming(),
+	}
+}
+
+func (a plateauArguments) options() PlateauOptions {
+	o := DefaultPlateau()
+	o.Mode, o.Patience, o.Threshold, o.ThresholdMode, o.Cooldown, o.Eps = a.Mode, a.Patience, a.Threshold, a.ThresholdMode, a.Cooldown, a.Eps
+	if a.Factor != nil {
+		o.Factor = *a.Factor
+	}
+	return o
+}
+
+// Validate refuses what PyTorch or Lightning refuses.
+func (a plateauArguments) Validate() error {
+	return append(a.Timing.refusals(), a.options().Validate()).Err()
+}
+
+func (a plateauArguments) scheduler(struct{}) (*Scheduler, error) {
+	o := a.options()
+	text := fmt.Sprintf("ReduceLROnPlateau × %v when the metric has not improved for %d %ss", o.Factor, o.Patience, a.Timing.Interval)
+	if a.Timing.Monitor != nil {
+		text = strings.Replace(text, "the metric", *a.Timing.Monitor, 1)
+	}
+	return &Scheduler{
+		Timing: a.Timing, Mode: o.Mode, Text: text,
+		New: func(optimizer Optimizer, given Given) (Schedule, error) {
+			o.MinLR = a.minLR(given.LearningRate)
+			return NewPlateau(optimizer, o)
+		},
+	}, nil
+}
+
+// minLR is the lowest rate. The Python package's default knows a factor of its own,
+// 0.3, for configs that leave it to PyTorch, whose is 0.1.
+func (a plateauArguments) minLR(learningRate float64) float64 {
+	if a.MinLR != nil {
+		return float64(*a.MinLR)
+	}
+	factor := 0.3
+	if a.Factor != nil {
+		factor = *a.Factor
+	}
+	return learningRate * (factor * factor * factor)
+}
+
+// DefaultScheduler is the Python package's for configs without lr_scheduler, with
+// another metric: theirs is never logged.
+func DefaultScheduler(monitor string) (*Scheduler, error) {
+	a, factor := defaultPlateauArguments(), 0.3
+	a.Mode, a.Factor, a.Patience, a.Threshold, a.ThresholdMode = "max", &factor, 5, 0.0005, "abs"
+	a.Timing.Monitor = &monitor
+	return a.scheduler(struct{}{})
 }

@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"slices"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
@@ -29,7 +31,7 @@ func (o SGDOptions) Validate() error {
 }
 
 type sgd struct {
-	o SGDOptions
+	settings
 	*slots
 }
 
@@ -37,37 +39,51 @@ const momentumBuffer = "momentum_buffer"
 
 // NewSGD is torch.optim.SGD over params; its momentum lives in root.
 func NewSGD(root *torch.Scope, params []*torch.Tensor, o SGDOptions) Optimizer {
-	var names []string
-	if o.Momentum != 0 {
-		names = []string{momentumBuffer}
+	group := Group{
+		{"lr", o.LR},
+		{"momentum", o.Momentum},
+		{"dampening", o.Dampening},
+		{"weight_decay", o.WeightDecay},
+		{"nesterov", o.Nesterov},
+		{"maximize", o.Maximize},
+		{"foreach", nil},
+		{"differentiable", false},
+		{"fused", nil},
 	}
-	return &sgd{o: o, slots: newSlots(root, params, names...)}
+	return &sgd{settings: settings{group}, slots: newSlots(root, params, momentumBuffer)}
 }
 
-func (g *sgd) LR() float64          { return g.o.LR }
-func (g *sgd) SetLR(lr float64)     { g.o.LR = lr }
-func (g *sgd) Momentum() float64    { return g.o.Momentum }
-func (g *sgd) WeightDecay() float64 { return g.o.WeightDecay }
+// StatePerParameter is one with momentum.
+func (g *sgd) StatePerParameter() int {
+	if g.Momentum() != 0 {
+		return 1
+	}
+	return 0
+}
+
+func (g *sgd) Momentum() float64            { return g.group.Float("momentum") }
+func (g *sgd) SetMomentum(momentum float64) { g.group.Set("momentum", momentum) }
 
 func (g *sgd) Step(s *torch.Scope, guards ...*torch.Tensor) {
 	which := s.HaveGrad(g.params)
 	if s.Err() != nil || len(which) == 0 {
 		return
 	}
-	if err := g.prepare(which); err != nil {
-		s.Fail(err)
-		return
-	}
-	first := make([]bool, len(which))
+	buffers, first := g.values[momentumBuffer], make([]bool, len(which))
 	for j, i := range which {
-		first[j] = g.steps[i] == 0
+		first[j] = buffers[i] == nil
 	}
+	o := g.group
 	update := torch.SGDUpdate{
-		Params: pick(g.params, which), First: first, Guards: guards, LR: g.o.LR, Momentum: g.o.Momentum,
-		Dampening: g.o.Dampening, WeightDecay: g.o.WeightDecay, Nesterov: g.o.Nesterov, Maximize: g.o.Maximize,
+		Params: pick(g.params, which), First: first, Guards: guards, LR: o.Float("lr"), Momentum: o.Float("momentum"),
+		Dampening: o.Float("dampening"), WeightDecay: o.Float("weight_decay"), Nesterov: o.flag("nesterov"), Maximize: o.flag("maximize"),
 	}
-	if g.o.Momentum != 0 {
-		update.MomentumBuffer = pick(g.values[momentumBuffer], which)
+	if update.Momentum != 0 {
+		if err := g.prepare(which); err != nil {
+			s.Fail(err)
+			return
+		}
+		update.MomentumBuffer = pick(buffers, which)
 	}
 	s.SGDStep(update)
 	if s.Err() == nil {
@@ -79,22 +95,12 @@ func (g *sgd) Step(s *torch.Scope, guards ...*torch.Tensor) {
 
 func (g *sgd) State() (*State, error) {
 	params, err := g.state(false)
-	return &State{Params: params, Group: []Setting{
-		{"lr", g.o.LR},
-		{"momentum", g.o.Momentum},
-		{"dampening", g.o.Dampening},
-		{"weight_decay", g.o.WeightDecay},
-		{"nesterov", g.o.Nesterov},
-		{"maximize", g.o.Maximize},
-		{"foreach", nil},
-		{"differentiable", false},
-		{"fused", nil},
-	}}, err
+	return &State{Params: params, Group: slices.Clone(g.group)}, err
 }
 
 func (g *sgd) SetState(state *State) error {
-	if lr, ok := settingFloat(state.Group, "lr"); ok {
-		g.o.LR = lr
+	if err := g.group.load(state.Group); err != nil {
+		return err
 	}
 	return g.restore(state.Params)
 }
