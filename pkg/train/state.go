@@ -14,11 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
-// resumeKey is the entry of a checkpoint that holds what Lightning's own entries
-// do not: enough to continue to the same bits.
-const resumeKey = "openretina_go"
-
-// resumeState is that entry, as JSON.
+// resumeState is checkpoint.ResumeKey's entry, as JSON.
 type resumeState struct {
 	Version    int          `json:"version"`
 	Loader     data.State   `json:"loader"` // its Epoch is the epoch under way
@@ -88,7 +84,7 @@ func (f *fitter) content() (*checkpoint.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Extra = pickle.NewDict(resumeKey, string(text))
+	c.Extra = pickle.NewDict(checkpoint.ResumeKey, string(text))
 	optimizer, err := optimizerTree(f.Optimizer)
 	if err != nil {
 		return nil, err
@@ -174,7 +170,7 @@ func (f *fitter) restoreContent(c *checkpoint.Checkpoint) error {
 	}
 	var text string
 	if c.Extra != nil {
-		text, _ = get[string](c.Extra, resumeKey)
+		text, _ = get[string](c.Extra, checkpoint.ResumeKey)
 	}
 	if text == "" {
 		return f.restoreForeign(c)

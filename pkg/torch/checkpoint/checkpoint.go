@@ -25,6 +25,8 @@ import (
 // *Tensor for a tensor, *ndarray.Array for a NumPy array, and, where a file holds
 // whole objects, opaque *pickle.Object. Arrays may share memory: do not change them.
 type Checkpoint struct {
+	// Format is that of the file it was read from.
+	Format Format
 	// State is the state dict.
 	State *State
 	// HyperParameters are the arguments that the model was made with; nil where the
@@ -44,6 +46,20 @@ type Checkpoint struct {
 	// Extra are all other keys of the file.
 	Extra *pickle.Dict
 }
+
+// ResumeKey is the key of Extra under which openretina keeps what Lightning's own keys
+// do not: enough to go on with a training to the same bits.
+const ResumeKey = "openretina_go"
+
+// Format is a form of files.
+type Format string
+
+// The forms that are read. Write makes Zip, WriteSafetensors makes Safetensors.
+const (
+	Zip         Format = "torch.save, zip"
+	OlderForm   Format = "torch.save, the form before PyTorch 1.6"
+	Safetensors Format = "safetensors"
+)
 
 // State is a state dict: arrays by name, in order.
 type State struct {
@@ -128,15 +144,24 @@ func Read(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	var format Format
+	var read func(io.ReaderAt, int64) (*Checkpoint, error)
 	switch {
 	case strings.HasPrefix(string(head), "PK"):
-		return readZip(r, size)
+		format, read = Zip, readZip
 	case strings.HasPrefix(string(head), legacyStart):
-		return readLegacy(r, size)
+		format, read = OlderForm, readLegacy
 	case looksLikeSafetensors(head, size):
-		return readSafetensors(r, size)
+		format, read = Safetensors, readSafetensors
+	default:
+		return nil, fmt.Errorf("not a checkpoint: it is %s", fileio.Describe(head))
 	}
-	return nil, fmt.Errorf("not a checkpoint: it is %s", fileio.Describe(head))
+	c, err := read(r, size)
+	if err != nil {
+		return nil, err
+	}
+	c.Format = format
+	return c, nil
 }
 
 // Digest is the SHA-256 of a file in hexadecimal digits, for records of what was used.
@@ -155,11 +180,16 @@ func Digest(path string) (string, error) {
 
 const safetensorsSuffix = ".safetensors"
 
+// HyperParametersFile is X.json, which holds the hyperparameters of X.safetensors.
+func HyperParametersFile(safetensors string) string {
+	return strings.TrimSuffix(safetensors, safetensorsSuffix) + ".json"
+}
+
 // besideSafetensors reads the hyperparameters of X.safetensors from X.json, else
 // from hyper_parameters.json in the same directory; nil where there is neither.
 func besideSafetensors(path string) (*pickle.Dict, error) {
 	for _, candidate := range []string{
-		strings.TrimSuffix(path, safetensorsSuffix) + ".json",
+		HyperParametersFile(path),
 		filepath.Join(filepath.Dir(path), "hyper_parameters.json"),
 	} {
 		params, err := ReadHyperParameters(candidate)

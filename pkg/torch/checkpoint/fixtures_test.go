@@ -121,6 +121,10 @@ func TestOtherFormats(t *testing.T) {
 	zipped := open(t, folder+"/checkpoint.ckpt")
 	old := open(t, folder+"/checkpoint_nonzip.ckpt")
 	checkState(t, old.State, folder, true)
+	if zipped.Format != Zip || old.Format != OlderForm {
+		t.Errorf("formats %q and %q", zipped.Format, old.Format)
+	}
+	old.Format = zipped.Format
 	if diff := cmp.Diff(zipped, old, compare); diff != "" {
 		t.Errorf("zip and older form differ: %s", diff)
 	}

@@ -22,8 +22,8 @@ import (
 // maxJSON bounds a file of hyperparameters.
 const maxJSON = 64 << 20
 
-// ReadHyperParameters reads a JSON file of hyperparameters as a plain tree. Arrays
-// come as lists of numbers.
+// ReadHyperParameters reads a JSON file of hyperparameters as a plain tree. Where it
+// has no types (typed.go), arrays and tuples come as lists.
 func ReadHyperParameters(path string) (*pickle.Dict, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,10 +44,11 @@ func ReadHyperParameters(path string) (*pickle.Dict, error) {
 	return params, nil
 }
 
-// WriteHyperParameters writes hyperparameters as a JSON file, durably.
+// WriteHyperParameters writes hyperparameters as a JSON file, durably, with the types
+// that JSON does not have beside them (typed.go).
 func WriteHyperParameters(path string, params *pickle.Dict) error {
 	return fileio.WriteFile(path, func(w io.Writer) error {
-		text, err := EncodeHyperParameters(params)
+		text, err := encodeTyped(params)
 		if err != nil {
 			return err
 		}
@@ -58,7 +59,13 @@ func WriteHyperParameters(path string, params *pickle.Dict) error {
 
 // DecodeHyperParameters reads JSON as a plain tree: the order of keys is kept, and
 // numbers without point and exponent are int64.
-func DecodeHyperParameters(text []byte) (*pickle.Dict, error) { return parseJSON(text) }
+func DecodeHyperParameters(text []byte) (*pickle.Dict, error) {
+	d, err := parseJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	return d, restoreTypes(d)
+}
 
 // parseJSON reads one JSON object whose keys differ.
 func parseJSON(text []byte) (*pickle.Dict, error) {
@@ -138,7 +145,8 @@ func number(n json.Number) (any, error) {
 }
 
 // EncodeHyperParameters writes a plain tree as JSON: tensors and arrays as lists of
-// numbers, tuples as lists, opaque objects by their class's name only.
+// numbers, tuples as lists, opaque objects by their class's name only, numbers that
+// are not finite as the texts NaN, Infinity and -Infinity.
 func EncodeHyperParameters(params *pickle.Dict) ([]byte, error) {
 	var out bytes.Buffer
 	if err := encodeJSON(&out, params, 0); err != nil {
@@ -166,8 +174,8 @@ func encodeJSON(out *bytes.Buffer, v any, depth int) error {
 	case *big.Int:
 		out.WriteString(v.String())
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("JSON has no %v", v)
+		if name := nonFinite(v); name != "" {
+			return marshal(out, name)
 		}
 		out.WriteString(pytext.Float(v))
 	case []any:
@@ -188,6 +196,22 @@ func encodeJSON(out *bytes.Buffer, v any, depth int) error {
 		return encodeJSON(out, nested(a, a.Shape, 0), depth+1)
 	}
 	return nil
+}
+
+// The texts of numbers that JSON does not have.
+var nonFiniteTexts = map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}
+
+// nonFinite is the text of such a number; empty for another.
+func nonFinite(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	return ""
 }
 
 // marshal writes a leaf, with < and > as they are.

@@ -3,11 +3,11 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/fileio"
@@ -59,14 +59,14 @@ func readSafetensors(r io.ReaderAt, size int64) (*Checkpoint, error) {
 		return nil, err
 	}
 	start := headerLength + int64(n)
-	spans, err := parseHeader(text)
+	c := &Checkpoint{State: &State{}}
+	spans, err := c.parseHeader(text)
 	if err == nil {
 		err = checkSpans(spans, size-start)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors header: %w", err)
 	}
-	c := &Checkpoint{State: &State{}}
 	for _, s := range spans {
 		s.array.Data = make([]byte, s.to-s.from)
 		if _, err := r.ReadAt(s.array.Data, start+s.from); err != nil && !errors.Is(err, io.EOF) {
@@ -82,7 +82,8 @@ func readSafetensors(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	return c, nil
 }
 
-func parseHeader(text []byte) ([]span, error) {
+// parseHeader takes the facts of a checkpoint from the header, and gives the arrays.
+func (c *Checkpoint) parseHeader(text []byte) ([]span, error) {
 	header, err := parseJSON(text)
 	if err != nil {
 		return nil, err
@@ -95,6 +96,9 @@ func parseHeader(text []byte) ([]span, error) {
 			return nil, fmt.Errorf("%q is no object", name)
 		}
 		if name == metadataKey {
+			if err := c.readMetadata(d); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		s, err := parseSpan(d)
@@ -166,63 +170,139 @@ func checkSpans(spans []span, size int64) error {
 	return nil
 }
 
+// The keys of a header's metadata, which holds texts only: what a Lightning
+// checkpoint has beside tensors and hyperparameters.
+const (
+	versionsKey   = "_metadata" // of the state dict, as JSON
+	epochKey      = "epoch"
+	globalStepKey = "global_step"
+	lightningKey  = "pytorch-lightning_version"
+	hparamsKey    = "hparams_name"
+)
+
+// metadata is what a header keeps of a checkpoint.
+func (c *Checkpoint) metadata() (*pickle.Dict, error) {
+	m := pickle.NewDict("format", "pt")
+	if c.LightningVersion != "" {
+		m.SetString(lightningKey, c.LightningVersion)
+		m.SetString(epochKey, strconv.FormatInt(c.Epoch, 10))
+		m.SetString(globalStepKey, strconv.FormatInt(c.GlobalStep, 10))
+	}
+	if c.HyperParametersName != "" {
+		m.SetString(hparamsKey, c.HyperParametersName)
+	}
+	if c.State.Metadata != nil {
+		text, err := encodeTyped(c.State.Metadata)
+		if err != nil {
+			return nil, fmt.Errorf("versions of the modules: %w", err)
+		}
+		m.SetString(versionsKey, string(text))
+	}
+	return m, nil
+}
+
+// readMetadata takes what metadata left; files of other programs have other keys.
+func (c *Checkpoint) readMetadata(m *pickle.Dict) (err error) {
+	text := func(key string) string {
+		v, _ := m.Get(key)
+		t, _ := v.(string)
+		return t
+	}
+	c.LightningVersion, c.HyperParametersName = text(lightningKey), text(hparamsKey)
+	for key, to := range map[string]*int64{epochKey: &c.Epoch, globalStepKey: &c.GlobalStep} {
+		if t := text(key); t != "" {
+			if *to, err = strconv.ParseInt(t, 10, 64); err != nil {
+				return fmt.Errorf("%s is %.40q", key, t)
+			}
+		}
+	}
+	if t := text(versionsKey); t != "" {
+		if c.State.Metadata, err = DecodeHyperParameters([]byte(t)); err != nil {
+			return fmt.Errorf("%s: %w", versionsKey, err)
+		}
+	}
+	return nil
+}
+
 // WriteSafetensors writes a state dict as a safetensors file, durably, and where
-// there are hyperparameters, X.json beside X.safetensors before it.
+// there are hyperparameters, X.json beside X.safetensors before it. Both together
+// hold all of a checkpoint but the state of a training; Lost says what they do not.
 func WriteSafetensors(path string, c *Checkpoint) error {
 	if !strings.HasSuffix(path, safetensorsSuffix) {
 		return fmt.Errorf("write %s: the name must end in %s", path, safetensorsSuffix)
 	}
 	if c.HyperParameters != nil {
-		if err := WriteHyperParameters(strings.TrimSuffix(path, safetensorsSuffix)+".json", c.HyperParameters); err != nil {
+		if err := WriteHyperParameters(HyperParametersFile(path), c.HyperParameters); err != nil {
 			return err
 		}
 	}
-	return fileio.WriteFile(path, func(w io.Writer) error { return encodeSafetensors(w, c.State) })
+	return fileio.WriteFile(path, func(w io.Writer) error { return c.encodeSafetensors(w) })
 }
 
-// encodeSafetensors writes larger element types first, so that each is aligned.
-func encodeSafetensors(w io.Writer, state *State) error {
-	names := state.Names()
-	sort.SliceStable(names, func(i, j int) bool {
-		return state.arrays[names[i]].DType.Size() > state.arrays[names[j]].DType.Size()
+// encodeSafetensors puts larger element types first, so that each is aligned; the
+// header has the arrays in the order of the state dict.
+func (c *Checkpoint) encodeSafetensors(w io.Writer) error {
+	state := c.State
+	stored := state.Names()
+	sort.SliceStable(stored, func(i, j int) bool {
+		return state.arrays[stored[i]].DType.Size() > state.arrays[stored[j]].DType.Size()
 	})
-	var header bytes.Buffer
-	header.WriteString(`{"` + metadataKey + `":{"format":"pt"}`)
-	at := 0
-	for _, name := range names {
-		a := state.arrays[name]
-		kind := safetensorsName(a.DType)
-		n, err := ndarray.NumElements(a.Shape)
-		if err != nil || kind == "" || n*a.DType.Size() != len(a.Data) || name == metadataKey {
-			return fmt.Errorf("%q of shape %v of %v with %d bytes cannot be written", name, a.Shape, a.DType, len(a.Data))
-		}
-		key, err := json.Marshal(name)
-		if err != nil {
-			return err
-		}
-		shape, err := json.Marshal(append([]int{}, a.Shape...))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&header, `,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, key, kind, shape, at, at+len(a.Data))
-		at += len(a.Data)
+	start, at := map[string]int{}, 0
+	for _, name := range stored {
+		start[name] = at
+		at += len(state.arrays[name].Data)
 	}
-	header.WriteByte('}')
-	for header.Len()%headerMultipleOf != 0 {
-		header.WriteByte(' ')
-	}
-	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(header.Len()))); err != nil {
+	header, err := c.header(start)
+	if err != nil {
 		return err
 	}
-	if _, err := w.Write(header.Bytes()); err != nil {
+	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header)))); err != nil {
 		return err
 	}
-	for _, name := range names {
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, name := range stored {
 		if _, err := w.Write(state.arrays[name].Data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// header describes the arrays, which start at these bytes after it.
+func (c *Checkpoint) header(start map[string]int) ([]byte, error) {
+	metadata, err := c.metadata()
+	if err != nil {
+		return nil, err
+	}
+	header := pickle.NewDict(metadataKey, metadata)
+	for _, name := range c.State.names {
+		a := c.State.arrays[name]
+		kind := safetensorsName(a.DType)
+		n, err := ndarray.NumElements(a.Shape)
+		if err != nil || kind == "" || n*a.DType.Size() != len(a.Data) || name == metadataKey {
+			return nil, fmt.Errorf("%q of shape %v of %v with %d bytes cannot be written", name, a.Shape, a.DType, len(a.Data))
+		}
+		header.SetString(name, pickle.NewDict("dtype", kind, "shape", anyList(a.Shape),
+			"data_offsets", anyList([]int{start[name], start[name] + len(a.Data)})))
+	}
+	var text bytes.Buffer
+	if err := encodeJSON(&text, header, 0); err != nil {
+		return nil, err
+	}
+	for text.Len()%headerMultipleOf != 0 {
+		text.WriteByte(' ')
+	}
+	return text.Bytes(), nil
+}
+
+func anyList(values []int) []any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
 }
 
 func safetensorsName(dtype ndarray.DType) string {

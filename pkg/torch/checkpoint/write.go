@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/open-retina/openretina-go/pkg/fileio"
@@ -22,6 +23,69 @@ const lightningFormat = "2.6.6"
 // Python package load. Its bytes depend on the content only.
 func Write(path string, c *Checkpoint) error {
 	return fileio.WriteFile(path, func(w io.Writer) error { return Encode(w, c) })
+}
+
+// WritePlain is Write for readers that accept plain values and tensors only, such as
+// torch.load with weights_only: OmegaConf's configs become dicts, NumPy's arrays
+// tensors, and whole Python objects (Objects names them) are left out.
+func WritePlain(path string, c *Checkpoint) error {
+	plain := *c
+	var err error
+	for _, part := range []**pickle.Dict{&plain.HyperParameters, &plain.Callbacks, &plain.Loops, &plain.Extra} {
+		if *part == nil {
+			continue
+		}
+		var v any
+		if v, err = plainTree(*part, 0); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		*part, _ = v.(*pickle.Dict)
+	}
+	return Write(path, &plain)
+}
+
+// plainTree is a tree without classes of its own.
+func plainTree(v any, depth int) (any, error) {
+	if depth > maxTreeDepth {
+		return nil, errors.New("nested too deeply, or cyclic")
+	}
+	switch v := v.(type) {
+	case []any:
+		return plainItems(v, depth)
+	case pickle.Tuple:
+		items, err := plainItems(v, depth)
+		return pickle.Tuple(items), err
+	case *ndarray.Array:
+		return &Tensor{Array: v}, nil
+	case *pickle.Dict:
+		out := &pickle.Dict{}
+		for i := range v.Len() {
+			key, item := v.At(i)
+			if _, isObject := item.(*pickle.Object); isObject {
+				continue
+			}
+			plain, err := plainTree(item, depth+1)
+			if err == nil {
+				err = out.Set(key, plain)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
+}
+
+func plainItems(items []any, depth int) ([]any, error) {
+	out := make([]any, len(items))
+	for i, item := range items {
+		var err error
+		if out[i], err = plainTree(item, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Encode writes a Lightning checkpoint in PyTorch's zip form.
@@ -122,8 +186,14 @@ func (s *State) tree() *pickle.Dict {
 var ConfigKeys = []string{"core", "readout", "n_neurons_dict", "optimizer", "lr_scheduler", "loss", "evaluation_loss"}
 
 // MarkConfigs marks the hyperparameters of ConfigKeys that are dicts as DictConfig, so
-// that the Python package can load a model that was made in Go.
+// that the Python package can load a model that was made in Go, or whose
+// hyperparameters come from plain JSON. Those of older models, whose core is no
+// config, stay as they are.
 func MarkConfigs(params *pickle.Dict) {
+	core, _ := params.Get("core")
+	if d, ok := core.(*pickle.Dict); !ok || !slices.Contains(d.Keys(), "_target_") {
+		return
+	}
 	for _, key := range ConfigKeys {
 		v, _ := params.Get(key)
 		if d, ok := v.(*pickle.Dict); ok && d.Class == (pickle.Class{}) {

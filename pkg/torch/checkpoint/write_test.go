@@ -63,11 +63,7 @@ func TestRoundTrip(t *testing.T) {
 
 // TestPython lets PyTorch, Lightning and openretina load what is written here.
 func TestPython(t *testing.T) {
-	python := os.Getenv("OPENRETINA_PYTHON")
-	if python == "" {
-		t.Skip("SKIPPED: set OPENRETINA_PYTHON to a Python interpreter with openretina ('make test-python' does)")
-	}
-	args := []string{filepath.Join("..", "..", "..", "scripts", "python", "check_checkpoints.py")}
+	var args []string
 	for _, folder := range families(t) {
 		path := filepath.Join(t.TempDir(), "checkpoint.ckpt")
 		if err := Write(path, open(t, filepath.Join(folder, "checkpoint.ckpt"))); err != nil {
@@ -75,8 +71,34 @@ func TestPython(t *testing.T) {
 		}
 		args = append(args, folder, path)
 	}
-	cmd := exec.Command(python, args...)
-	cmd.Env = append(os.Environ(), "PYTHONSAFEPATH=1")
+	runPython(t, "check_checkpoints.py", args...)
+}
+
+// TestPythonLoadsConverted is TestPython of what was converted to safetensors and back,
+// and of the plain form.
+func TestPythonLoadsConverted(t *testing.T) {
+	var args []string
+	for _, folder := range families(t) {
+		c, dir := open(t, filepath.Join(folder, "checkpoint.ckpt")), t.TempDir()
+		safe, back, plain := filepath.Join(dir, "m.safetensors"), filepath.Join(dir, "m.ckpt"), filepath.Join(dir, "m.pt")
+		if err := errors.Join(WriteSafetensors(safe, c), WritePlain(plain, c), Write(back, open(t, safe))); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, folder, back, plain)
+	}
+	runPython(t, "check_converted.py", args...)
+}
+
+// runPython runs a script with the interpreter that has the Python package.
+func runPython(t *testing.T, script string, args ...string) {
+	t.Helper()
+	python := os.Getenv("OPENRETINA_PYTHON")
+	if python == "" {
+		t.Skip("SKIPPED: set OPENRETINA_PYTHON to a Python interpreter with openretina ('make test-python' does)")
+	}
+	dir := filepath.Join("..", "..", "..", "scripts", "python")
+	cmd := exec.Command(python, append([]string{filepath.Join(dir, script)}, args...)...)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+dir, "PYTHONSAFEPATH=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -19,19 +19,21 @@ func newCmdModels(f *Factory, runF func(Interrupts, *modelsOptions) error) *cobr
 	opts := &modelsOptions{IO: f.IO, Hub: f.Hub}
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List the trained models that the hub has under a name",
+		Short: "List, show and convert trained models",
 		Long: long(`
 			List the trained models that the hub has under a name, what stimulus each takes,
 			and where it is in the cache. No network is used.`),
 		Example: examples(`
 			openretina models
-			openretina models --json`),
+			openretina models info hoefling_2024_base_low_res
+			openretina models convert model.ckpt model.safetensors`),
 		Args: noArgs,
 		RunE: f.action(func([]string) error {
 			return runF(f.Interrupts, opts)
 		}),
 	}
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print JSON")
+	cmd.AddCommand(newCmdModelsInfo(f, nil), newCmdModelsConvert(f, nil))
 	return cmd
 }
 
