@@ -1,6 +1,10 @@
 package data
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+)
 
 // Split is a part of a session's recording: a movie and the responses to it,
 // frame by frame, and how clips are taken from it.
@@ -53,4 +57,19 @@ func (s *Session) Test(name string) (*Test, error) {
 		}
 	}
 	return nil, fmt.Errorf("session %s has no test stimulus %q", s.Name, name)
+}
+
+// CellTypes are the types of the neurons, group_assignment among the session's facts;
+// nil where it is not known.
+func (s *Session) CellTypes() []int64 {
+	for _, f := range s.Fields {
+		if a, ok := f.Value.(*ndarray.Array); ok && f.Name == "group_assignment" {
+			types := make([]int64, a.Len())
+			for i := range types {
+				types[i] = int64(a.At(i))
+			}
+			return types
+		}
+	}
+	return nil
 }

@@ -48,13 +48,45 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
 		defaultGaussianMasks(), GaussianMaskConfig.builder)
 
-	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.poisson."} {
-		config.Register(Losses, module+"PoissonLoss3d", poissonLoss{Bias: defaultLossBias}, loss[poissonLoss])
+	registerLosses()
+}
+
+// registerLosses names the losses by the modules that have them: those of today, of
+// which the first three are also names of the package, and the older
+// openretina.modules.measures.
+func registerLosses() {
+	const losses, measures = "openretina.modules.losses.", "openretina.modules.measures."
+	for _, module := range []string{losses, losses + "poisson.", measures} {
+		config.Register(Losses, module+"PoissonLoss3d", defaultPoisson(), loss[poissonLoss])
 	}
-	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.correlation."} {
-		config.Register(Losses, module+"CorrelationLoss3d", CorrelationLoss{Bias: defaultLossBias, Negate: true}, loss[CorrelationLoss])
-	}
-	for _, module := range []string{"openretina.modules.losses.", "openretina.modules.losses.mse."} {
+	for _, module := range []string{losses, losses + "mse.", measures} {
 		config.Register(Losses, module+"MSE3d", mseLoss{}, loss[mseLoss])
 	}
+	for _, module := range []string{losses, losses + "correlation."} {
+		config.Register(Losses, module+"CorrelationLoss3d", defaultCorrelation(), loss[CorrelationLoss])
+	}
+	config.Register(Losses, losses+"poisson.L1PoissonLoss3d",
+		l1PoissonLoss{Bias: defaultLossBias, GammaL1: 0.001}, loss[l1PoissonLoss])
+	for _, module := range []string{losses + "poisson.", measures} {
+		config.Register(Losses, module+"CelltypePoissonLoss3d", cellTypePoissonLoss{Bias: defaultLossBias}, loss[cellTypePoissonLoss])
+	}
+	config.Register(Losses, losses+"correlation.CelltypeCorrelationLoss3d",
+		cellTypeCorrelationLoss{CorrelationLoss: defaultCorrelation()}, loss[cellTypeCorrelationLoss])
+	config.Register(Losses, losses+"correlation.L1CorrelationLoss3d",
+		l1CorrelationLoss{defaultCorrelation()}, loss[l1CorrelationLoss])
+	config.Register(Losses, losses+"correlation.ScaledCorrelationLoss3d",
+		defaultScaledCorrelation(), loss[scaledCorrelationLoss])
+
+	config.Register(Losses, measures+"StandardPoissonLoss3d", standardPoissonLoss{Bias: defaultLossBias}, loss[standardPoissonLoss])
+	older := measureLoss{Bias: defaultLossBias}
+	config.Register(Losses, measures+"CorrelationLoss3d", older,
+		func(l measureLoss, _ struct{}) (Loss, error) { return l.negated(), nil })
+	config.Register(Losses, measures+"CelltypeCorrelationLoss3d", older,
+		func(l measureLoss, _ struct{}) (Loss, error) {
+			return cellTypeCorrelationLoss{CorrelationLoss: l.negated()}, nil
+		})
+	config.Register(Losses, measures+"L1CorrelationLoss3d", older,
+		func(l measureLoss, _ struct{}) (Loss, error) { return l1CorrelationLoss{l.negated()}, nil })
+	config.Register(Losses, measures+"ScaledCorrelationLoss3d", scaledMeasureLoss{Bias: defaultLossBias, Scale: 30},
+		func(l scaledMeasureLoss, _ struct{}) (Loss, error) { return *l.scaled(), nil })
 }

@@ -38,6 +38,8 @@ type CoreReadout struct {
 	sessions  []string // in the order of creation
 	readouts  map[string]Readout
 	builder   ReadoutBuilder // of the readouts of further sessions
+
+	cellWeights map[string][]float32 // of sessions, where a loss goes by cell type
 }
 
 // Session is what a readout is made for.
@@ -46,6 +48,9 @@ type Session struct {
 	Neurons int
 	// MeanActivity starts the readout's bias; nil starts it at zero.
 	MeanActivity []float32
+	// CellTypes are the neurons' types, which losses by cell type need; nil where they
+	// are not known.
+	CellTypes []int64
 }
 
 // biasInit draws the bias of the session's readout.

@@ -77,6 +77,10 @@ func New(n *config.Node, sessions []Session, o Options) (*CoreReadout, error) {
 	if err != nil {
 		return nil, locate(n, err)
 	}
+	if err := m.useCellTypes(sessions); err != nil {
+		m.Close()
+		return nil, err
+	}
 	return m, nil
 }
 
@@ -94,6 +98,7 @@ func Check(n *config.Node) error {
 	} else {
 		problems.AddAt(n, checkBuilt(f, n))
 	}
+	problems.Add(checkLosses(n))
 	return problems.Err()
 }
 

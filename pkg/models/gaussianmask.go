@@ -96,6 +96,8 @@ func maskGrid(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
 
 func (r *gaussianMask) NumNeurons() int { return r.neurons }
 
+func (r *gaussianMask) averagesNeurons() bool { return r.ReadoutRegAvg }
+
 // Forward is softplus(scale · Σ_c f_c Σ_xy mask · x + bias).
 func (r *gaussianMask) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	defer s.Enter(r.path)()

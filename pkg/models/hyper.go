@@ -2,7 +2,7 @@ package models
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -58,19 +58,22 @@ func plainList(items []any) []any {
 	return list
 }
 
-// lossModules is where the Python package keeps its losses.
-const lossModules = "openretina.modules.losses."
-
 // plainObject turns a pickled loss module into the config that makes it; other
 // whole modules, which older files hold beside the arguments that made them, are
 // left out.
 func plainObject(o *pickle.Object) any {
-	if !strings.HasPrefix(o.Class.Module+".", lossModules) {
+	if !slices.Contains(Losses.Targets(), o.Class.String()) {
 		return nil
 	}
 	object := config.Object{{Key: config.TargetKey, Value: o.Class.String()}}
 	for _, a := range []struct{ attribute, argument string }{
-		{"bias", "bias"}, {"eps", "bias"}, {"per_neuron", "per_neuron"}, {"avg", "avg"}, {"negate", "negate"},
+		{"bias", "bias"},
+		{"eps", "bias"},
+		{"per_neuron", "per_neuron"},
+		{"avg", "avg"},
+		{"negate", "negate"},
+		{"scale", "scale"},
+		{"gamma_l1", "gamma_l1"},
 	} {
 		if value, ok := o.Attr(a.attribute); ok {
 			object = append(object, config.Pair{Key: a.argument, Value: value})

@@ -43,5 +43,6 @@ func FromCheckpoint(c *checkpoint.Checkpoint, o Options) (*CoreReadout, error) {
 	if info, ok := c.HyperParameters.Get("data_info"); ok {
 		m.DataInfo, _ = info.(*pickle.Dict)
 	}
+	m.readCellTypes()
 	return m, nil
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"fmt"
 
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
@@ -16,6 +17,59 @@ type Loss interface {
 	Name() string
 }
 
+// A LossOfFrames is a sum or mean of a value for each neuron and frame.
+type LossOfFrames interface {
+	Loss
+	// PerNeuronFrame is the mean of that value over clips, frames and neurons,
+	// whatever Forward does with it.
+	PerNeuronFrame(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor
+}
+
+// A LossOfCorrelations is made of correlations over time.
+type LossOfCorrelations interface {
+	Loss
+	// Correlations gives each neuron's, averaged over the clips. They are what the
+	// Python class keeps as _per_neuron_correlations: some classes turn their sign.
+	Correlations(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor
+}
+
+// LossSummary is the arguments by which a loss says how it makes one number, or one
+// per neuron, of its values (batch, time, neurons).
+type LossSummary struct {
+	PerNeuron bool `yaml:"per_neuron"` // a mean for each neuron, which cannot be trained on
+	Avg       bool `yaml:"avg"`        // the mean over all instead of the sum
+}
+
+func (o LossSummary) of(s *torch.Scope, values *torch.Tensor) *torch.Tensor {
+	if o.PerNeuron {
+		return s.Mean(s.Reshape(values, -1, s.Dim(values, -1)), 0)
+	}
+	return reduction(s, o.Avg)(values)
+}
+
+func (o LossSummary) severalNumbers() bool { return o.PerNeuron }
+
+// checkLosses refuses losses that a training cannot use, as they give one number per
+// neuron.
+func checkLosses(model *config.Node) error {
+	var problems config.Problems
+	for _, key := range []string{"loss", "evaluation_loss"} {
+		n, ok := model.Get(key)
+		if !ok {
+			continue
+		}
+		built, err := lossOr(n, nil)
+		if err != nil {
+			continue // which is told where the model is built
+		}
+		if l, ok := built.(interface{ severalNumbers() bool }); ok && l.severalNumbers() {
+			problems.AddAt(n, config.Refuse("per_neuron",
+				"per_neuron: true gives a loss for each neuron, but a training needs one number: set it to false"))
+		}
+	}
+	return problems.Err()
+}
+
 // lagged leaves out the target's first frames so that it is as long as output.
 func lagged(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
 	lag := s.Dim(target, 1) - s.Dim(output, 1)
@@ -24,27 +78,6 @@ func lagged(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
 		return nil
 	}
 	return s.From(target, 1, lag)
-}
-
-// poissonLoss is PoissonLoss3d: Σ y - r log(y + bias).
-type poissonLoss struct {
-	Bias      float64 `yaml:"bias"`
-	PerNeuron bool    `yaml:"per_neuron"`
-	Avg       bool    `yaml:"avg"`
-}
-
-func (l poissonLoss) Name() string { return "PoissonLoss3d" }
-
-func (l poissonLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	target = lagged(s, output, target)
-	if !l.PerNeuron && !l.Avg {
-		return s.PoissonLoss(output, target, l.Bias)
-	}
-	loss := s.Sub(output, s.Mul(target, s.Log(s.AddScalar(output, l.Bias))))
-	if l.PerNeuron {
-		return s.Mean(s.Reshape(loss, -1, s.Dim(loss, -1)), 0)
-	}
-	return s.Mean(loss)
 }
 
 // mseLoss is MSE3d: the sum of squared differences.
@@ -56,49 +89,31 @@ func (mseLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tens
 	return s.Sum(s.Square(s.Sub(output, lagged(s, output, target))))
 }
 
-// CorrelationLoss is CorrelationLoss3d: the correlation over time of each clip
-// and neuron, averaged or summed, with a minus sign where Negate.
-type CorrelationLoss struct {
-	Bias      float64 `yaml:"bias"`
-	PerNeuron bool    `yaml:"per_neuron"`
-	Avg       bool    `yaml:"avg"`
-	Negate    bool    `yaml:"negate"`
+func (l mseLoss) PerNeuronFrame(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
+	return perValue(s, l.Forward(s, output, target), output)
 }
 
-// Name is the Python class's name.
-func (l CorrelationLoss) Name() string { return "CorrelationLoss3d" }
-
-// Forward is the correlation as a loss.
-func (l CorrelationLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	corrs := l.correlations(s, output, target)
-	if l.Negate {
-		corrs = s.Neg(corrs)
+// perValue divides a sum by the number of values that it went over.
+func perValue(s *torch.Scope, sum, values *torch.Tensor) *torch.Tensor {
+	shape, err := s.Shape(values)
+	if err != nil {
+		return nil
 	}
-	switch {
-	case l.PerNeuron:
-		return s.Mean(corrs, 0)
-	case l.Avg:
-		return s.Mean(corrs)
+	count := 1.0
+	for _, n := range shape {
+		count *= float64(n)
 	}
-	return s.Sum(corrs)
-}
-
-// Correlations gives each neuron's correlation, averaged over the clips.
-func (l CorrelationLoss) Correlations(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	return s.Mean(l.correlations(s, output, target), 0)
-}
-
-// correlations are those of each clip and neuron (batch, neurons).
-func (l CorrelationLoss) correlations(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	return s.Correlations(output, lagged(s, output, target), l.Bias)
+	return s.MulScalar(sum, 1/count)
 }
 
 const defaultLossBias = 1e-16
 
 // defaultLoss and defaultEvaluationLoss are what a model without others uses.
-func defaultLoss() Loss { return poissonLoss{Bias: defaultLossBias} }
+func defaultLoss() Loss { return defaultPoisson() }
 
-func defaultEvaluationLoss() Loss { return CorrelationLoss{Bias: defaultLossBias, Avg: true} }
+func defaultEvaluationLoss() Loss {
+	return CorrelationLoss{Bias: defaultLossBias, LossSummary: LossSummary{Avg: true}}
+}
 
 // loss gives the arguments of a loss as the loss.
 func loss[L Loss](l L, _ struct{}) (Loss, error) { return l, nil }

@@ -3,7 +3,6 @@ package models
 import (
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
-	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
 
 // Regularizer is Σ γ · penalty over the penalties whose γ is not zero.
@@ -25,13 +24,6 @@ func (c *simpleCore) Regularizer(s *torch.Scope) *torch.Tensor {
 	return total
 }
 
-// newLaplace3x3 is the filter of FlatLaplaceL23dnorm, kept in files.
-func newLaplace3x3(p nn.Path) *torch.Tensor {
-	return p.Sub("laplace").Buffer("filter", nn.Values([]float32{0, -1, 0, -1, 4, -1, 0, -1, 0}), 1, 1, 3, 3)
-}
-
-const laplaceEps = 1e-6
-
 // inputSmoothness is the spatial Laplace penalty on the first layer.
 func (c *simpleCore) inputSmoothness(s *torch.Scope) *torch.Tensor {
 	defer s.Enter(c.layers[0].path)()
@@ -39,15 +31,7 @@ func (c *simpleCore) inputSmoothness(s *torch.Scope) *torch.Tensor {
 	if !ok {
 		return c.unsupported(s, "gamma_input")
 	}
-	return spatialLaplace(s, conv.spatialWeight(s), c.laplace)
-}
-
-// spatialLaplace is Σ laplace(v)² / (Σ v² + ε) for spatial kernels v (out, in, 1,
-// height, width): FlatLaplaceL23dnorm without padding.
-func spatialLaplace(s *torch.Scope, v, laplace *torch.Tensor) *torch.Tensor {
-	flat := s.Reshape(v, -1, 1, 1, s.Dim(v, 3), s.Dim(v, 4))
-	filtered := s.Conv3D(flat, s.Reshape(laplace, 1, 1, 1, 3, 3), nil, torch.Conv3DOptions{})
-	return s.Div(s.Sum(s.Square(filtered)), s.AddScalar(s.Sum(s.Square(v)), laplaceEps))
+	return c.laplace.penalty(s, conv.spatialWeight(s), false)
 }
 
 // groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / √(1e-8 + ‖v_o‖²).

@@ -90,7 +90,7 @@ func (c *SimpleCoreConfig) validateSizes() error {
 // and optional dropout and pooling (Höfling et al. 2024).
 type simpleCore struct {
 	SimpleCoreConfig
-	laplace    *torch.Tensor
+	laplace    laplaceL2
 	layers     []*coreLayer
 	squash     *torch.Tensor
 	squashedTo string // path of squash, for errors
@@ -120,7 +120,11 @@ func newSimpleCore(p nn.Path, c SimpleCoreConfig) (*simpleCore, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	core := &simpleCore{SimpleCoreConfig: c, laplace: newLaplace3x3(p.Sub("_input_weights_regularizer_spatial"))}
+	smooth, err := newLaplaceL2(p.Sub("_input_weights_regularizer_spatial"), new(int64)) // without padding
+	if err != nil {
+		return nil, err
+	}
+	core := &simpleCore{SimpleCoreConfig: c, laplace: smooth}
 	for i := range c.TemporalKernelSizes {
 		layer, err := c.newLayer(p.Sub("features").Subf("layer%d", i), i)
 		if err != nil {

@@ -177,6 +177,10 @@ func (f *fitter) validate(hard context.Context) ([]metric, error) {
 	return metrics, nil
 }
 
+// meanLossMetric is the mean loss over all neurons and frames of the validation data,
+// which val_loss is not.
+const meanLossMetric = "val_loss_per_neuron_frame"
+
 func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]metric, error) {
 	sums := newAverages()
 	err := heldOut(hard, f.val, f.trainer.LimitValBatches.of(f.val.Batches()), func(b *data.Batch) error {
@@ -186,6 +190,9 @@ func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]m
 		}
 		for _, logged := range m.Conventions.Validation {
 			sums.add(logged.Name, v.value(logged.Quantity), b.Clips)
+		}
+		if v.Values > 0 {
+			sums.add(meanLossMetric, v.PerNeuronFrame, v.Values)
 		}
 		return nil
 	})

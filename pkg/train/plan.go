@@ -106,7 +106,7 @@ func (p *Plan) validationMetrics() []string {
 	for i, m := range p.conventions.Validation {
 		names[i] = m.Name
 	}
-	return names
+	return append(names, meanLossMetric)
 }
 
 // evaluationMetric is the name of the evaluation loss of the validation data, which is

@@ -91,7 +91,7 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreReadout, error) {
 	var sessions []models.Session
 	for _, s := range dataset.Sessions {
-		sessions = append(sessions, models.Session{Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity})
+		sessions = append(sessions, models.Session{Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity, CellTypes: s.CellTypes()})
 	}
 	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
 		return nil, err
@@ -210,7 +210,10 @@ func (f *fitter) addObjective(ctx context.Context, r *Result, m *models.CoreRead
 	if err != nil {
 		return fmt.Errorf("validation of the best model: %w", err)
 	}
-	value, _ := lookup(metrics, f.objective)
+	value, ok := lookup(metrics, f.objective)
+	if !ok {
+		return unknownMetric("objective_target", f.objective, metrics)
+	}
 	r.Objective = &Score{Metric: f.objective, Value: finite(value)}
 	return nil
 }
@@ -236,6 +239,9 @@ func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, 
 			}
 			sums.add(m.Loss.Name(), v.TrainLoss, b.Clips)
 			sums.add(m.EvaluationLoss.Name(), v.Evaluation, b.Clips)
+			if v.Values > 0 {
+				sums.add(m.Loss.Name()+"_per_neuron_frame", v.PerNeuronFrame, v.Values)
+			}
 			cut = v.CutFrames
 			performance.SetString(b.Session, sessionPerformance(v))
 			return nil

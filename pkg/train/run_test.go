@@ -139,9 +139,10 @@ func TestRunLeavesWhatTheRunIs(t *testing.T) {
 	}
 	want := "CorrelationLoss3d/dataloader_idx_0,CorrelationLoss3d/dataloader_idx_1,CorrelationLoss3d/dataloader_idx_2," +
 		"PoissonLoss3d/dataloader_idx_0,PoissonLoss3d/dataloader_idx_1,PoissonLoss3d/dataloader_idx_2," +
+		"PoissonLoss3d_per_neuron_frame/dataloader_idx_0,PoissonLoss3d_per_neuron_frame/dataloader_idx_1,PoissonLoss3d_per_neuron_frame/dataloader_idx_2," +
 		"epoch,lr-AdamW,lr-AdamW-momentum,lr-AdamW-weight_decay,regularization_loss_core,regularization_loss_readout," +
-		"step,train_evaluation_loss,train_loss,train_total_loss,val_evaluation_loss,val_loss,val_regularization_loss_core," +
-		"val_regularization_loss_readout,val_total_loss"
+		"step,train_evaluation_loss,train_loss,train_total_loss,val_evaluation_loss,val_loss,val_loss_per_neuron_frame," +
+		"val_regularization_loss_core,val_regularization_loss_readout,val_total_loss"
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 	if lines[0] != want || len(lines) != 1+3*3+1 {
 		t.Errorf("metrics.csv has %d lines, columns %s", len(lines), lines[0])

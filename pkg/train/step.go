@@ -114,11 +114,11 @@ func checkFinite(what string, value float64, session string) error {
 func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torch.Tensor, []reading, error) {
 	inputs, targets := batchTensors(s, b)
 	output := st.Model.Forward(s, inputs, b.Session)
-	loss := st.Model.Loss.Forward(s, output, targets)
-	if st.Model.Conventions.PerElement {
+	loss := st.Model.LossOf(b.Session).Forward(s, output, targets)
+	if st.Model.Conventions.PerElement && !models.IsPerNeuronFrame(st.Model.Loss) {
 		loss = s.MulScalar(loss, 1/float64(elements(s, output)))
 	}
-	core, readout, err := st.penalties(s, b.Session)
+	core, readout, err := st.Model.Penalties(s, b.Session)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,16 +128,8 @@ func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torc
 		{&m.RegularizationCore, core},
 		{&m.RegularizationReadout, readout},
 		{&m.TotalLoss, total},
-		{&m.Evaluation, evaluationLoss(s, st.Model, output, targets)},
+		{&m.Evaluation, evaluationLoss(s, st.Model.EvaluationLossOf(b.Session), output, targets)},
 	}, s.Err()
-}
-
-func (st *Stepper) penalties(s *torch.Scope, session string) (core, readout *torch.Tensor, err error) {
-	r, err := st.Model.Readout(session)
-	if err != nil {
-		return nil, nil, err
-	}
-	return st.Model.Core.Regularizer(s), r.Regularizer(s), nil
 }
 
 // update makes the backward pass and, when it is time, the optimizer's step. norm
@@ -187,8 +179,8 @@ func batchTensors(s *torch.Scope, b *data.Batch) (inputs, targets *torch.Tensor)
 	return inputs, s.Lend(b.Targets, clips, int64(b.Frames), int64(b.Neurons))
 }
 
-// evaluationLoss is the model's evaluation loss, without gradient.
-func evaluationLoss(s *torch.Scope, m *models.CoreReadout, output, targets *torch.Tensor) *torch.Tensor {
+// evaluationLoss is that loss without gradient.
+func evaluationLoss(s *torch.Scope, l models.Loss, output, targets *torch.Tensor) *torch.Tensor {
 	defer s.NoGrad()()
-	return m.EvaluationLoss.Forward(s, output, targets)
+	return l.Forward(s, output, targets)
 }

@@ -17,9 +17,7 @@ CASES = {
         "simple_downsample_eval", "separable_weights",
     ],
     "readouts": ["gaussian_mask_plain", "gaussian_mask_scaled", "gaussian_mask_positive", "gaussian_mask_no_bias"],
-    "regularizers": ["temporal_smoothing", "laplace1d_padding_0_avg_False", "flat_laplace_l2_3d_norm_padding_0_avg_False"],
 }
-LOSSES = ("/poisson.PoissonLoss3d", "/correlation.CorrelationLoss3d", "/mse.MSE3d")
 
 
 def main(fixtures):
@@ -40,7 +38,7 @@ def main(fixtures):
         for name in names:
             arrays = dict(np.load(os.path.join(source, folder, name + ".npz")))
             np.savez_compressed(os.path.join(here, name + ".npz"), **arrays)
-            if folder != "regularizers" and name in settings:
+            if name in settings:
                 index[name] = {"settings": settings[name]["settings"], "mode": settings[name]["mode"]}
     penalties = read_json("cores", "index.json")["values"]
     index["regularizers"] = {k: penalties[k] for k in ("simple", "simple_same_pool_cut", "simple_downsample", "separable")}
@@ -48,11 +46,17 @@ def main(fixtures):
     index["readout_regularizer"] = {k: v for k, v in masks.items() if k.startswith("gaussian_mask")}
     write_json("index.json", index)
 
-    losses = dict(np.load(os.path.join(source, "losses", "losses.npz")))
-    wanted = {k: v for k, v in losses.items() if k.endswith(("/output", "/target")) or any(name in k for name in LOSSES)}
-    np.savez_compressed(os.path.join(here, "losses.npz"), **wanted)
-    values = read_json("losses", "values.json")["values"]
-    write_json("losses.json", {k: v for k, v in values.items() if any(name in k for name in LOSSES)})
+    regularizers, cases = {}, read_json("regularizers", "index.json")["files"]
+    for file in sorted(os.listdir(os.path.join(source, "regularizers"))):
+        name, extension = os.path.splitext(file)
+        if extension == ".npz":
+            arrays = np.load(os.path.join(source, "regularizers", file))
+            regularizers.update({name + "/" + k: v for k, v in arrays.items() if k != "grad_output" or v.ndim})
+    np.savez_compressed(os.path.join(here, "regularizers.npz"), **regularizers)
+    write_json("regularizers.json", {k: {"class": v["class"], **v["settings"]} for k, v in cases.items()})
+
+    np.savez_compressed(os.path.join(here, "losses.npz"), **dict(np.load(os.path.join(source, "losses", "losses.npz"))))
+    write_json("losses.json", read_json("losses", "values.json"))
 
 
 main(sys.argv[1])
