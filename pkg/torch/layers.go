@@ -52,6 +52,10 @@ func (s *Scope) SeparableConv3D(x, spatial, temporal *Tensor, padding [3]int64, 
 	}, x, spatial, temporal)
 }
 
+// SeparableKernels names the kernels that SeparableConv3D uses on this processor:
+// avx512, avx2, generic, or full. Their roundings differ.
+func SeparableKernels() string { return libtorch.SeparableVariant() }
+
 // SeparableLayer is what SeparableConv3D is followed by in a layer of the core:
 // BatchNorm over channels, as Scope.BatchNorm, then the addition of Shift, then ELU.
 type SeparableLayer struct {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -36,7 +37,20 @@ func BestCheckpoint(runDir string) (string, error) {
 			return path, nil
 		}
 	}
+	if promises(c, best) {
+		return last, nil
+	}
 	return "", fmt.Errorf("%s: the best checkpoint %s is missing", runDir, moved)
+}
+
+// promises tells whether last.ckpt itself is the best model, of which a killed training
+// has not yet written the file.
+func promises(c *checkpoint.Checkpoint, best string) bool {
+	r, err := ownState(c)
+	if err != nil || r == nil || r.Changes == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.Changes.Write, func(w checkpointWrite) bool { return filepath.Base(w.Path) == filepath.Base(best) })
 }
 
 // bestModelPath is what the checkpoint's ModelCheckpoint had found best.

@@ -1,14 +1,17 @@
 package train
 
 import (
+	"path/filepath"
+	"time"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // callbacks are what the node training_callbacks asks for.
 type callbacks struct {
-	early      *earlyStopping
-	checkpoint *modelCheckpoint
-	lrMonitor  *lrMonitorConfig
+	early       []*earlyStopping
+	checkpoints []*modelCheckpoint
+	lrMonitor   *lrMonitorConfig
 }
 
 // lrMonitorConfig are the arguments of Lightning's LearningRateMonitor.
@@ -36,12 +39,12 @@ func init() { //nolint:gochecknoinits // fills the table above, nothing else
 }
 
 func (c earlyStoppingConfig) add(to *callbacks) (none struct{}, err error) {
-	to.early = newEarlyStopping(c)
+	to.early = append(to.early, newEarlyStopping(c))
 	return none, nil
 }
 
 func (c modelCheckpointConfig) add(to *callbacks) (none struct{}, err error) {
-	to.checkpoint = &modelCheckpoint{modelCheckpointConfig: c}
+	to.checkpoints = append(to.checkpoints, &modelCheckpoint{modelCheckpointConfig: c})
 	return none, nil
 }
 
@@ -56,11 +59,70 @@ func (p *Plan) readCallbacks() error {
 		return err
 	}
 	var problems config.Problems
-	for _, c := range n.Fields() {
-		if c.Kind() != config.Null {
-			_, err := Callbacks.Build(c, &p.callbacks)
-			problems.Add(err)
+	seen := map[string]string{}
+	for name, c := range n.Fields() {
+		if c.Kind() == config.Null {
+			continue
+		}
+		before := len(p.callbacks.stateKeys())
+		_, err := Callbacks.Build(c, &p.callbacks)
+		problems.Add(err)
+		for _, key := range p.callbacks.stateKeys()[before:] {
+			if other, ok := seen[key]; ok {
+				problems.Add(config.Errorf(c, "%s and %s are the same callback for a checkpoint (%s): they must differ in one of these",
+					other, name, key))
+			}
+			seen[key] = name
 		}
 	}
 	return problems.Err()
+}
+
+// stateKeys are the names under which checkpoints hold the callbacks' states.
+func (c *callbacks) stateKeys() []string {
+	var keys []string
+	for _, e := range c.early {
+		keys = append(keys, e.stateKey())
+	}
+	for _, m := range c.checkpoints {
+		keys = append(keys, m.stateKey())
+	}
+	return keys
+}
+
+// prepare tells the callbacks where the run keeps its checkpoints, and whether each
+// epoch ends with a validation.
+func (c *callbacks) prepare(dir string, validates bool) {
+	for _, e := range c.early {
+		e.validates = validates
+	}
+	last := filepath.Join(dir, lastName+checkpointSuffix)
+	for _, m := range c.checkpoints {
+		m.dir, m.validates, m.lastChecked = dir, validates, time.Now()
+		if m.Dirpath != nil {
+			m.dir = filepath.Clean(*m.Dirpath)
+		}
+		if m.dir == filepath.Clean(dir) && m.SaveLast != nil && m.SaveLast.On {
+			m.LastPath, last = last, "" // the run's own is the first callback's
+		}
+	}
+}
+
+// each asks all callbacks that keep checkpoints.
+func (c *callbacks) each(ask func(*modelCheckpoint) error) error {
+	for _, m := range c.checkpoints {
+		if err := ask(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// best is the checkpoint that the first callback has found best, empty where there is
+// none: what Lightning calls trainer.checkpoint_callback.best_model_path.
+func (c *callbacks) best() string {
+	if len(c.checkpoints) == 0 {
+		return ""
+	}
+	return c.checkpoints[0].BestPath
 }

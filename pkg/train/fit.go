@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/open-retina/openretina-go/pkg/data"
@@ -11,6 +14,9 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
+
+// validationPrefix starts the names of all metrics of a validation.
+const validationPrefix = "val_"
 
 // Progress is told how a training goes on. Calls come from the goroutine that
 // trains.
@@ -48,9 +54,13 @@ type fitter struct {
 	schedule   optim.Schedule
 	csv        *csvLog
 	progress   Progress
+	log        *slog.Logger
 
+	machine           machine
 	epoch, globalStep int
 	sums              *averages // of the epoch under way
+	metrics           []metric  // the newest values of all that was logged
+	pending           *changes  // what the newest last.ckpt promises
 	stopReason        string
 }
 
@@ -62,7 +72,7 @@ func (f *fitter) fit(soft, hard context.Context) error {
 	if batches == 0 {
 		return errNoData
 	}
-	for ; !f.done(); f.epoch++ {
+	for ; f.insideEpoch() || !f.done(); f.epoch++ {
 		started := time.Now()
 		f.progress.Epoch(f.epoch, f.trainer.maxEpochs(), batches)
 		if err := f.trainEpoch(soft, hard, batches); err != nil {
@@ -80,8 +90,12 @@ func (f *fitter) fit(soft, hard context.Context) error {
 			return f.interrupted(soft)
 		}
 	}
-	return nil
+	return f.trainEnd()
 }
+
+// insideEpoch tells that an epoch is under way, as after continuing from one of its
+// steps: it is brought to its end even where the training is done.
+func (f *fitter) insideEpoch() bool { return f.train.State().Batch > 0 }
 
 // done tells whether the training has ended, by its limits or by a callback.
 func (f *fitter) done() bool {
@@ -100,7 +114,7 @@ func (f *fitter) trainEpoch(soft, hard context.Context, batches int) error {
 		f.logLearningRate()
 		f.sums = newAverages()
 	}
-	if done >= batches {
+	if done >= batches || done > 0 && f.stepsDone() {
 		return nil // saved between the last batch and the end of the epoch
 	}
 	for b, err := range f.train.Epoch(hard) {
@@ -111,7 +125,11 @@ func (f *fitter) trainEpoch(soft, hard context.Context, batches int) error {
 		if err := f.trainBatch(hard, b, done, batches); err != nil {
 			return err
 		}
-		if done == batches || f.stepsDone() {
+		last := done == batches || f.stepsDone()
+		if err := f.batchEnd(last); err != nil {
+			return err
+		}
+		if last {
 			break
 		}
 		if soft.Err() != nil && f.accumulated == 0 {
@@ -167,7 +185,7 @@ func (f *fitter) logLearningRate() {
 
 // validate runs the model on the validation clips; nil in epochs without.
 func (f *fitter) validate(hard context.Context) ([]metric, error) {
-	if (f.epoch+1)%f.trainer.CheckValEveryNEpoch != 0 {
+	if !f.validatesAfter(f.epoch) {
 		return nil, nil
 	}
 	metrics, err := f.validateModel(hard, f.Model)
@@ -176,6 +194,8 @@ func (f *fitter) validate(hard context.Context) ([]metric, error) {
 	}
 	return metrics, nil
 }
+
+func (f *fitter) validatesAfter(epoch int) bool { return (epoch+1)%f.trainer.CheckValEveryNEpoch == 0 }
 
 // meanLossMetric is the mean loss over all neurons and frames of the validation data,
 // which val_loss is not.
@@ -217,46 +237,116 @@ func heldOut(ctx context.Context, l *data.Loader, limit int, f func(*data.Batch)
 	return nil
 }
 
+// moment is what callbacks are told.
+func (f *fitter) moment() moment {
+	validated := slices.ContainsFunc(f.metrics, func(m metric) bool { return strings.HasPrefix(m.name, validationPrefix) })
+	return moment{epoch: f.epoch, step: f.globalStep, metrics: f.metrics, validated: validated}
+}
+
+// batchEnd asks the callbacks that keep checkpoints, between two steps; where it is
+// time for a checkpoint last.ckpt is written too.
+func (f *fitter) batchEnd(last bool) error {
+	if f.accumulated != 0 {
+		return nil // half a step cannot be saved
+	}
+	ch, m, due := &changes{}, f.moment(), false
+	m.beforeValidation = last && f.validatesAfter(f.epoch)
+	err := f.callbacks.each(func(c *modelCheckpoint) error {
+		now, err := c.batchEnd(m, time.Now(), ch)
+		due = due || now
+		return err
+	})
+	if err != nil || !due {
+		return err
+	}
+	return f.commit(ch)
+}
+
 // endEpoch logs, runs the schedule and the callbacks, and saves. The checkpoints
 // stand at the start of the next epoch, so that nothing is left to do for this
 // one when they are continued.
 func (f *fitter) endEpoch(validation []metric) error {
-	metrics := append(f.sums.values(), validation...)
+	training := f.sums.values()
 	if f.csv != nil {
 		if validation != nil {
 			f.csv.log(validation, f.epoch, f.globalStep-1)
 		}
-		f.csv.log(f.sums.values(), f.epoch, f.globalStep-1)
+		f.csv.log(training, f.epoch, f.globalStep-1)
 	}
 	if err := f.train.SkipRest(); err != nil {
 		return err
 	}
+	ch := &changes{}
 	if validation != nil {
-		if err := f.watch(metrics); err != nil {
+		f.metrics = update(f.metrics, validation)
+		if err := f.afterValidation(ch); err != nil {
 			return err
 		}
 	}
-	return errors.Join(f.csv.save(), f.save(f.lastPath()))
-}
-
-// watch gives an epoch's metrics to those who watch one.
-func (f *fitter) watch(metrics []metric) (err error) {
-	if f.callbacks.early != nil {
-		if f.stopReason, err = f.callbacks.early.check(metrics, f.epoch); err != nil {
-			return err
-		}
-	}
-	if err := f.watchSchedule("epoch", f.epoch+1, metrics); err != nil {
+	f.metrics = update(f.metrics, training)
+	if err := f.afterEpoch(validation != nil, ch); err != nil {
 		return err
 	}
-	if f.callbacks.checkpoint != nil && orElse(f.trainer.EnableCheckpointing, true) {
-		return f.callbacks.checkpoint.epochEnd(f.epoch, metrics, f.save)
+	return f.commit(ch)
+}
+
+// afterValidation asks the callbacks that look at validations.
+func (f *fitter) afterValidation(ch *changes) error {
+	m := f.moment()
+	if err := f.stopEarly(m, ch, func(e *earlyStopping) bool { return !e.checksOnEpochEnd() }); err != nil {
+		return err
+	}
+	return f.callbacks.each(func(c *modelCheckpoint) error { return c.validationEnd(m, ch) })
+}
+
+// afterEpoch asks the callbacks that look at whole epochs, and the schedule.
+func (f *fitter) afterEpoch(validated bool, ch *changes) error {
+	m := f.moment()
+	if err := f.stopEarly(m, ch, (*earlyStopping).checksOnEpochEnd); err != nil {
+		return err
+	}
+	if validated {
+		if err := f.watchSchedule("epoch", f.epoch+1, f.metrics); err != nil {
+			return err
+		}
+	}
+	return f.callbacks.each(func(c *modelCheckpoint) error { return c.trainEpochEnd(m, ch) })
+}
+
+// stopEarly asks those who may end the training, and who look at this moment.
+func (f *fitter) stopEarly(m moment, ch *changes, looks func(*earlyStopping) bool) error {
+	for _, e := range f.callbacks.early {
+		if !looks(e) {
+			continue
+		}
+		reason, err := e.check(m)
+		if err != nil {
+			return err
+		}
+		ch.say(e.Verbose && reason == "", "%s: best score %.3f, %d checks without a better one", e.Monitor, float64(e.Best), e.Wait)
+		if f.stopReason == "" {
+			f.stopReason = reason
+		}
 	}
 	return nil
 }
 
+// trainEnd lets callbacks save that promised to and did not.
+func (f *fitter) trainEnd() error {
+	ch, m := &changes{}, f.moment()
+	if err := f.callbacks.each(func(c *modelCheckpoint) error { return c.trainEnd(m, ch) }); err != nil {
+		return err
+	}
+	if len(ch.Write) == 0 {
+		return nil
+	}
+	return f.commit(ch)
+}
+
 func (f *fitter) interrupted(soft context.Context) error {
-	if err := errors.Join(f.csv.save(), f.save(f.lastPath())); err != nil {
+	ch, m := &changes{}, f.moment()
+	err := f.callbacks.each(func(c *modelCheckpoint) error { return c.interrupted(m, ch) })
+	if err := errors.Join(err, f.commit(ch)); err != nil {
 		return fmt.Errorf("interrupted, and the state could not be saved: %w", err)
 	}
 	return &Interrupted{Checkpoint: f.lastPath(), Cause: context.Cause(soft)}

@@ -174,46 +174,47 @@ func get[T any](d *pickle.Dict, key string) (value T, ok bool) {
 	return value, ok
 }
 
-// callbacksTree is what Lightning's callbacks save, under their state keys.
+// tree is what Lightning's callbacks save, under their state keys.
 func (c *callbacks) tree() *pickle.Dict {
 	d := pickle.NewDict()
-	if e := c.early; e != nil {
-		key := "EarlyStopping{'monitor': '" + e.Monitor + "', 'mode': '" + e.Mode + "'}"
-		d.SetString(key, pickle.NewDict("wait_count", int64(e.Wait), "stopped_epoch", int64(e.StoppedEpoch),
-			"best_score", scalar(e.Best), "patience", int64(e.Patience)))
+	for _, e := range c.early {
+		d.SetString(e.stateKey(), e.tree())
 	}
-	if m := c.checkpoint; m != nil {
+	for _, m := range c.checkpoints {
 		d.SetString(m.stateKey(), m.tree())
 	}
 	return d
 }
 
-func (c *modelCheckpoint) stateKey() string {
-	monitor := "None"
-	if c.Monitor != nil {
-		monitor = "'" + *c.Monitor + "'"
+func (e *earlyStopping) tree() *pickle.Dict {
+	var message any
+	if e.Message != "" {
+		message = e.Message
 	}
-	return "ModelCheckpoint{'monitor': " + monitor + ", 'mode': '" + c.Mode +
-		"', 'every_n_train_steps': 0, 'every_n_epochs': 1, 'train_time_interval': None}"
+	return pickle.NewDict("wait_count", int64(e.Wait), "stopped_epoch", int64(e.StoppedEpoch), "best_score", scalar(float64(e.Best)),
+		"patience", int64(e.Patience), "stopping_reason", int64(e.Reason), "stopping_reason_message", message)
 }
 
 func (c *modelCheckpoint) tree() *pickle.Dict {
-	var monitor, score any
+	var monitor, bestScore, currentScore any
 	if c.Monitor != nil {
 		monitor = *c.Monitor
 	}
-	best := pickle.NewDict()
-	kth, kthValue := "", worst(c.Mode)
-	for _, m := range c.best {
-		best.SetString(m.Path, scalar(m.Score))
-		kth, kthValue = m.Path, m.Score
+	best, kth := pickle.NewDict(), worst(c.Mode)
+	for _, m := range c.Best {
+		score := scalar(float64(m.Score))
+		best.SetString(m.Path, score)
+		currentScore = score
+		if m.Path == c.BestPath {
+			bestScore = score
+		}
+		if m.Path == c.KthPath {
+			kth = float64(m.Score)
+		}
 	}
-	if len(c.best) > 0 {
-		score = scalar(c.best[0].Score)
-	}
-	return pickle.NewDict("monitor", monitor, "best_model_score", score, "best_model_path", c.bestPath(),
-		"current_score", score, "dirpath", *c.Dirpath, "best_k_models", best, "kth_best_model_path", kth,
-		"kth_value", scalar(kthValue), "last_model_path", "")
+	return pickle.NewDict("monitor", monitor, "best_model_score", bestScore, "best_model_path", c.BestPath,
+		"current_score", currentScore, "dirpath", c.dir, "best_k_models", best, "kth_best_model_path", c.KthPath,
+		"kth_value", scalar(kth), "last_model_path", c.LastPath)
 }
 
 // scalar is a tensor without dimensions.

@@ -75,9 +75,9 @@ func (s *TestScore) UnmarshalJSON(text []byte) error {
 
 // addBest takes the best epoch from the callback that kept it.
 func (r *Result) addBest(c *modelCheckpoint) {
-	r.Best = c.bestPath()
-	if c.Monitor != nil {
-		r.Monitored = &Score{Metric: *c.Monitor, Value: finite(c.best[0].Score), Mode: c.Mode}
+	r.Best = c.BestPath
+	if score := c.bestScore(); score != nil {
+		r.Monitored = &Score{Metric: *c.Monitor, Value: finite(*score), Mode: c.Mode}
 	}
 }
 

@@ -32,6 +32,11 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 	for _, note := range p.Notes {
 		env.Log.Info(note)
 	}
+	release, err := p.claimDirectory(env.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	record, err := p.startRecord(&env)
 	if err != nil {
 		return nil, err
@@ -53,13 +58,13 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 	if err := record.write(p.OutputDir); err != nil {
 		return nil, err
 	}
-	if err := f.resume(env.Log); err != nil {
+	if err := f.resume(); err != nil {
 		return nil, err
 	}
 	if err := f.fit(soft, hard); err != nil {
 		return nil, err
 	}
-	result, err := f.finish(hard, env.Log)
+	result, err := f.finish(hard)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +73,7 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 
 // newFitter builds the model and what trains it.
 func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err error) {
-	f = &fitter{Plan: p, data: dataset, progress: env.Progress}
+	f = &fitter{Plan: p, data: dataset, progress: env.Progress, log: env.Log, pending: &changes{}, machine: newMachine(env.Device)}
 	if f.info, err = dataInfo(dataset); err != nil {
 		return nil, err
 	}
@@ -136,10 +141,10 @@ func (f *fitter) addTraining(batches int) (err error) {
 
 // addFiles makes the directories of checkpoints and the log.
 func (f *fitter) addFiles() error {
-	if c := f.callbacks.checkpoint; c != nil && c.Dirpath == nil {
-		dir := f.checkpointDir()
-		c.Dirpath = &dir
+	if !orElse(f.trainer.EnableCheckpointing, true) {
+		f.callbacks.checkpoints = nil // last.ckpt is written all the same
 	}
+	f.callbacks.prepare(f.checkpointDir(), f.trainer.CheckValEveryNEpoch == 1)
 	if f.csvDir == "" {
 		return os.MkdirAll(f.checkpointDir(), 0o777)
 	}
@@ -147,36 +152,13 @@ func (f *fitter) addFiles() error {
 	return errors.Join(os.MkdirAll(f.csvDir, 0o777), os.MkdirAll(f.checkpointDir(), 0o777))
 }
 
-// lastCheckpoint is the word of trainer.ckpt_path for the run's own last checkpoint.
-const lastCheckpoint = "last"
-
-// resume continues from trainer.ckpt_path: a file, or "last" for the run
-// directory's own.
-func (f *fitter) resume(log *slog.Logger) error {
-	path := orElse(f.trainer.CkptPath, "")
-	switch path {
-	case "":
-		return nil
-	case lastCheckpoint:
-		path = f.lastPath()
-		if _, err := os.Stat(path); os.IsNotExist(err) {
-			return fmt.Errorf("trainer.ckpt_path=last: there is no %s (paths.output_dir must be the run to continue)", path)
-		}
-	}
-	if err := f.restore(path); err != nil {
-		return err
-	}
-	log.Info("continuing", "from", path, "epoch", f.epoch, "step", f.globalStep)
-	return nil
-}
-
 // finish tests the best model and writes its final checkpoint.
-func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) {
+func (f *fitter) finish(ctx context.Context) (*Result, error) {
 	result := &Result{Epochs: f.epoch, StopReason: f.stopReason}
-	if f.callbacks.checkpoint == nil || f.callbacks.checkpoint.bestPath() == "" {
+	if f.callbacks.best() == "" {
 		return result, f.addObjective(ctx, result, f.Model)
 	}
-	result.addBest(f.callbacks.checkpoint)
+	result.addBest(f.callbacks.checkpoints[0])
 	best, err := models.Load(result.Best, models.Options{Device: f.Model.Device()})
 	if err != nil {
 		return nil, err
@@ -197,7 +179,7 @@ func (f *fitter) finish(ctx context.Context, log *slog.Logger) (*Result, error) 
 	if err := writeCheckpoint(result.Final, content); err != nil {
 		return nil, err
 	}
-	log.Info("tested the best model", "checkpoint", result.Best)
+	f.log.Info("tested the best model", "checkpoint", result.Best)
 	return result, f.csv.save()
 }
 

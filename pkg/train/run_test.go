@@ -107,6 +107,18 @@ func train(t *testing.T, soft context.Context, c *config.Config, p Progress) (*R
 	return plan.Run(soft, t.Context(), environment(p))
 }
 
+// trainLogged trains and keeps what is said meanwhile.
+func trainLogged(t *testing.T, c *config.Config, said io.Writer) (*Result, error) {
+	t.Helper()
+	plan, err := NewPlan(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := environment(&recorder{})
+	env.Log = slog.New(slog.NewTextHandler(said, nil))
+	return plan.Run(t.Context(), t.Context(), env)
+}
+
 func TestRunLeavesWhatTheRunIs(t *testing.T) {
 	dir := t.TempDir()
 	counted := &recorder{}
@@ -296,10 +308,12 @@ func TestMonitorOfAMetricThatIsNotLogged(t *testing.T) {
 	}
 }
 
+// TestContinueWithoutCheckpoint: a run that was killed before it saved starts anew.
 func TestContinueWithoutCheckpoint(t *testing.T) {
-	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.ckpt_path=last"), &recorder{})
-	if err == nil || !strings.Contains(err.Error(), "there is no") {
-		t.Errorf("error is %v", err)
+	said := &strings.Builder{}
+	result, err := trainLogged(t, tinyRun(t, t.TempDir(), "trainer.ckpt_path=last", "trainer.max_epochs=1"), said)
+	if err != nil || result.Epochs != 1 || !strings.Contains(said.String(), "there is no checkpoint yet, starting anew") {
+		t.Errorf("%+v, %v, said %s", result, err, said)
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -14,23 +16,58 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
-// resumeState is checkpoint.ResumeKey's entry, as JSON.
+// resumeVersion is that of resumeState's form.
+const resumeVersion = 2
+
+// resumeState is checkpoint.ResumeKey's entry, as JSON. Paths in it are relative to the run directory
+// where they lie in it, so that it may be moved.
 type resumeState struct {
-	Version    int          `json:"version"`
-	Loader     data.State   `json:"loader"` // its Epoch is the epoch under way
-	GlobalStep int          `json:"global_step"`
-	Sums       *averages    `json:"sums"`
-	Rand       []byte       `json:"rand"` // torch.Generator state
-	LogRows    int          `json:"log_rows"`
-	Early      *earlyState  `json:"early_stopping,omitempty"`
-	Best       []savedModel `json:"best,omitempty"`
-	StopReason string       `json:"stop_reason,omitempty"`
+	Version     int           `json:"version"`
+	Environment machine       `json:"environment"`
+	Loader      data.State    `json:"loader"` // its Epoch is the epoch under way
+	GlobalStep  int           `json:"global_step"`
+	Sums        *averages     `json:"sums"`
+	Metrics     []savedMetric `json:"metrics,omitempty"` // the newest of all that was logged
+	Rand        []byte        `json:"rand"`              // torch.Generator state
+	LogRows     int           `json:"log_rows"`
+	StopReason  string        `json:"stop_reason,omitempty"`
+	// Early and Checkpoints are the callbacks' states by their keys.
+	Early       map[string]earlyStoppingState `json:"early_stopping,omitempty"`
+	Checkpoints map[string]checkpointState    `json:"checkpoints,omitempty"`
+	// Changes are what is done once last.ckpt is written.
+	Changes *changes `json:"changes,omitempty"`
 }
 
-type earlyState struct {
-	Best         exactFloat `json:"best_score"`
-	Wait         int        `json:"wait_count"`
-	StoppedEpoch int        `json:"stopped_epoch"`
+// machine is what the last bits of a training's numbers depend on.
+type machine struct {
+	Device   string `json:"device"`
+	Threads  int    `json:"threads"`
+	Kernels  string `json:"kernels"`
+	Libtorch string `json:"libtorch"`
+}
+
+// differences names what is not as it was, "threads 2 → 1"; empty where all is.
+func (e machine) differences(now machine) string {
+	var parts []string
+	for _, p := range []struct {
+		name     string
+		was, now any
+	}{
+		{"device", e.Device, now.Device},
+		{"threads", e.Threads, now.Threads},
+		{"kernels", e.Kernels, now.Kernels},
+		{"libtorch", e.Libtorch, now.Libtorch},
+	} {
+		if p.was != p.now {
+			parts = append(parts, fmt.Sprintf("%s %v → %v", p.name, p.was, p.now))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+type savedMetric struct {
+	Name  string     `json:"name"`
+	Value exactFloat `json:"value"`
 }
 
 // exactFloat is a number in JSON with all its bits, infinities too.
@@ -55,19 +92,52 @@ func (f *fitter) capture() (*resumeState, error) {
 		return nil, err
 	}
 	r := &resumeState{
-		Version: 1, Loader: f.train.State(), GlobalStep: f.globalStep, Sums: f.sums, Rand: rand.Data,
-		StopReason: f.stopReason,
+		Version: resumeVersion, Environment: f.machine, Loader: f.train.State(), GlobalStep: f.globalStep, Sums: f.sums,
+		Rand: rand.Data, StopReason: f.stopReason, Early: map[string]earlyStoppingState{}, Checkpoints: map[string]checkpointState{},
+		Changes: f.pending.renamed(f.relative),
+	}
+	for _, m := range f.metrics {
+		r.Metrics = append(r.Metrics, savedMetric{m.name, exactFloat(m.value)})
 	}
 	if f.csv != nil {
 		r.LogRows = len(f.csv.rows)
 	}
-	if e := f.callbacks.early; e != nil {
-		r.Early = &earlyState{exactFloat(e.Best), e.Wait, e.StoppedEpoch}
+	for _, e := range f.callbacks.early {
+		r.Early[e.stateKey()] = e.earlyStoppingState
 	}
-	if c := f.callbacks.checkpoint; c != nil {
-		r.Best = c.best
+	for _, c := range f.callbacks.checkpoints {
+		r.Checkpoints[c.stateKey()] = c.renamed(f.relative)
 	}
 	return r, nil
+}
+
+// relative is a path as checkpoints hold it, absolute is its inverse.
+func (f *fitter) relative(path string) string {
+	if inside, err := filepath.Rel(f.OutputDir, path); err == nil && filepath.IsLocal(inside) {
+		return inside
+	}
+	return path
+}
+
+func (f *fitter) absolute(path string) string {
+	if path == "" || filepath.IsAbs(path) || !filepath.IsLocal(path) {
+		return path
+	}
+	return filepath.Join(f.OutputDir, path)
+}
+
+// renamed gives the state with other paths.
+func (s checkpointState) renamed(rename func(path string) string) checkpointState {
+	s.Best = slices.Clone(s.Best)
+	for i := range s.Best {
+		s.Best[i].Path = rename(s.Best[i].Path)
+	}
+	for _, path := range []*string{&s.BestPath, &s.KthPath, &s.LastPath, &s.SavedPath} {
+		if *path != "" {
+			*path = rename(*path)
+		}
+	}
+	return s
 }
 
 // content makes the content of a checkpoint of the training as it is now.
@@ -115,38 +185,23 @@ func modelContent(m *models.CoreReadout, dataInfo *pickle.Dict) (*checkpoint.Che
 	return &checkpoint.Checkpoint{State: state, HyperParameters: hyper, HyperParametersName: "kwargs"}, nil
 }
 
-func (f *fitter) save(path string) error {
-	c, err := f.content()
-	if err != nil {
-		return err
-	}
-	return checkpoint.Write(path, c)
+// lastPath is the checkpoint that continues the training.
+func (f *fitter) lastPath() string {
+	return filepath.Join(f.checkpointDir(), lastName+checkpointSuffix)
 }
 
-// lastPath is the checkpoint that continues the training.
-func (f *fitter) lastPath() string { return filepath.Join(f.checkpointDir(), "last.ckpt") }
-
+// checkpointDir is the directory of the run's own checkpoints: that of the first
+// callback, which need not name one.
 func (p *Plan) checkpointDir() string {
-	if c := p.callbacks.checkpoint; c != nil && c.Dirpath != nil {
-		return *c.Dirpath
+	if all := p.callbacks.checkpoints; len(all) > 0 && all[0].Dirpath != nil {
+		return filepath.Clean(*all[0].Dirpath)
 	}
 	return filepath.Join(p.OutputDir, "checkpoints")
 }
 
-// restore continues from a checkpoint: to the same bits where it is one of ours,
-// else (Lightning's own) from its weights, optimizer and epoch.
-func (f *fitter) restore(path string) error {
-	c, err := checkpoint.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := f.restoreContent(c); err != nil {
-		return fmt.Errorf("cannot continue from %s: %w", path, err)
-	}
-	return nil
-}
-
-func (f *fitter) restoreContent(c *checkpoint.Checkpoint) error {
+// restore continues from a checkpoint: to the same bits where it is one of ours, else
+// (Lightning's own) from its weights, optimizer and epoch.
+func (f *fitter) restore(c *checkpoint.Checkpoint) error {
 	state := make([]ndarray.Named, 0, c.State.Len())
 	for _, name := range c.State.Names() {
 		a, _ := c.State.Get(name)
@@ -168,18 +223,34 @@ func (f *fitter) restoreContent(c *checkpoint.Checkpoint) error {
 			return err
 		}
 	}
-	var text string
-	if c.Extra != nil {
-		text, _ = get[string](c.Extra, checkpoint.ResumeKey)
-	}
-	if text == "" {
-		return f.restoreForeign(c)
-	}
-	var r resumeState
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
+	r, err := ownState(c)
+	if err != nil {
 		return err
 	}
-	return f.restoreOwn(&r)
+	if r == nil {
+		return f.restoreForeign(c)
+	}
+	return f.restoreOwn(r)
+}
+
+// ownState is what the checkpoint holds for us; nil where Lightning wrote it.
+func ownState(c *checkpoint.Checkpoint) (*resumeState, error) {
+	if c.Extra == nil {
+		return nil, nil //nolint:nilnil // absent is not wrong
+	}
+	text, ok := get[string](c.Extra, checkpoint.ResumeKey)
+	if !ok {
+		return nil, nil //nolint:nilnil // absent is not wrong
+	}
+	r := &resumeState{}
+	if err := json.Unmarshal([]byte(text), r); err != nil {
+		return nil, fmt.Errorf("its state of the training: %w", err)
+	}
+	if r.Version != resumeVersion {
+		return nil, fmt.Errorf("its state of the training has the form %d, this program knows %d: "+
+			"continue with the version of the program that wrote it", r.Version, resumeVersion)
+	}
+	return r, nil
 }
 
 func (f *fitter) restoreOwn(r *resumeState) error {
@@ -195,11 +266,23 @@ func (f *fitter) restoreOwn(r *resumeState) error {
 		return err
 	}
 	f.epoch, f.globalStep, f.sums, f.stopReason = r.Loader.Epoch, r.GlobalStep, r.Sums, r.StopReason
-	if e := r.Early; e != nil && f.callbacks.early != nil {
-		f.callbacks.early.earlyStoppingState = earlyStoppingState{Wait: e.Wait, StoppedEpoch: e.StoppedEpoch, Best: float64(e.Best)}
+	f.metrics = nil
+	for _, m := range r.Metrics {
+		f.metrics = append(f.metrics, metric{m.Name, float64(m.Value)})
 	}
-	if f.callbacks.checkpoint != nil {
-		f.callbacks.checkpoint.restore(r.Best)
+	for _, e := range f.callbacks.early {
+		if state, ok := r.Early[e.stateKey()]; ok {
+			e.earlyStoppingState = state
+		}
+	}
+	if r.Changes == nil {
+		r.Changes = &changes{}
+	}
+	f.pending = r.Changes.renamed(f.absolute)
+	for _, c := range f.callbacks.checkpoints {
+		if state, ok := r.Checkpoints[c.stateKey()]; ok {
+			c.adopt(state.renamed(f.absolute), f.pending.exists)
+		}
 	}
 	if f.csv != nil {
 		return f.csv.restore(r.LogRows)
