@@ -78,8 +78,8 @@ bench: libtorch ## Run all benchmarks.
 	@$(native) go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 .PHONY: bench-python
-bench-python: build ## Compare speed and memory with the Python package (20 minutes; CASES, THREADS and PAIRS choose).
-	@CASES='$(CASES)' THREADS='$(THREADS)' PAIRS='$(PAIRS)' scripts/bench-python.sh
+bench-python: build ## Compare speed, memory and trainings with the Python package (40 minutes; CASES, THREADS, PAIRS, TRAININGS, SEEDS choose).
+	@CASES='$(CASES)' THREADS='$(THREADS)' PAIRS='$(PAIRS)' TRAININGS='$(TRAININGS)' SEEDS='$(SEEDS)' scripts/bench-python.sh
 
 .PHONY: fuzz
 fuzz: libtorch ## Fuzz every parser for FUZZTIME (default 10m) each; PACKAGES chooses.

@@ -74,8 +74,11 @@ func parseCase(name string) (benchCase, error) {
 	return c, nil
 }
 
-// parseCases reads names separated by blanks or commas.
+// parseCases reads names separated by blanks or commas; "none" stands for none.
 func parseCases(names string) ([]benchCase, error) {
+	if strings.TrimSpace(names) == "none" {
+		return nil, nil
+	}
 	var cases []benchCase
 	for _, name := range words(names) {
 		c, err := parseCase(name)

@@ -52,32 +52,44 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	defer b.remove()
 	rows, failed := b.all(ctx, o)
-	if len(rows) == 0 {
-		return failed
+	if len(rows) > 0 {
+		if err := fileio.WriteJSON(o.output, rows); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s\n\n", machine(b.versions))
+		if err := writeTable(out, rows, footnotes(rows, b.wholeLife)); err != nil {
+			return err
+		}
 	}
-	if err := fileio.WriteJSON(o.output, rows); err != nil {
-		return err
+	all, err := b.allTrainings(ctx, o)
+	if len(all) > 0 {
+		if err := fileio.WriteJSON(strings.TrimSuffix(o.output, ".json")+"-trainings.json", all); err != nil {
+			return err
+		}
+		if err := writeTrainings(out, all); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(out, "%s\n\n", machine(b.versions))
-	if err := writeTable(out, rows, footnotes(rows, b.wholeLife)); err != nil {
-		return err
-	}
-	return failed
+	return errors.Join(failed, err)
 }
 
 // options are those of the command line.
 type options struct {
-	cases   []benchCase
-	threads []int
-	pairs   int
-	python  string
-	output  string
+	cases     []benchCase
+	threads   []int
+	pairs     int
+	trainings []training
+	seeds     int
+	python    string
+	output    string
 }
 
 func parseFlags(args []string, log io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("benchpython", flag.ContinueOnError)
 	flags.SetOutput(log)
-	cases := flags.String("cases", defaultCases, "names of `cases`: forward_BxT, train_step_BxT, mei_N, predict_process, each also with _HxW")
+	cases := flags.String("cases", defaultCases, "names of `cases`: forward_BxT, train_step_BxT, mei_N, predict_process, each also with _HxW; or none")
+	trainings := flags.String("trainings", defaultTrainings, "`names` of trainings from scratch to compare, or none")
+	flags.IntVar(&o.seeds, "seeds", 5, "`number` of seeds of each training")
 	threads := flags.String("threads", "1 2", "`numbers` of threads")
 	flags.IntVar(&o.pairs, "pairs", 0, "`number` of pairs of calls; 0: as many as take some seconds, 3 to 40")
 	flags.StringVar(&o.python, "python", os.Getenv("OPENRETINA_PYTHON"), "`interpreter` that has the Python package")
@@ -91,10 +103,16 @@ func parseFlags(args []string, log io.Writer) (o options, err error) {
 	if o.pairs < 0 || o.pairs > 10_000 {
 		return o, fmt.Errorf("-pairs %d is not from 0 to 10000", o.pairs)
 	}
+	if o.seeds < 1 || o.seeds > 1000 {
+		return o, fmt.Errorf("-seeds %d is not from 1 to 1000", o.seeds)
+	}
 	if o.python == "" {
 		return o, errors.New("no -python, and OPENRETINA_PYTHON is not set: name an interpreter that has the Python package")
 	}
 	if o.cases, err = parseCases(*cases); err != nil {
+		return o, err
+	}
+	if o.trainings, err = parseTrainings(*trainings); err != nil {
 		return o, err
 	}
 	o.threads, err = parseThreads(*threads)

@@ -23,7 +23,7 @@ func TestFlags(t *testing.T) {
 	if o, err := parseFlags(nil, io.Discard); err != nil || len(o.cases) != 18 || len(o.threads) != 2 {
 		t.Errorf("without flags: %+v, %v", o, err)
 	}
-	for _, args := range []string{"-cases none", "-threads 0", "-pairs -1", "word", "-python= -cases mei_1"} {
+	for _, args := range []string{"-cases nothing", "-threads 0", "-trainings nothing", "-seeds 0", "-pairs -1", "word", "-python= -cases mei_1"} {
 		if _, err := parseFlags(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s is taken", args)
 		}

@@ -3,6 +3,7 @@
     peer.py model                                        makes a checkpoint
     peer.py worker                                       runs one case, call by call
     peer.py predict MODEL STIMULUS RESPONSES THREADS     what a user's script does, start to end
+    peer.py train CONFIG THREADS                         a training from scratch
 
 model and worker read requests from stdin and answer on stdout, one JSON object a line. What a
 request holds is said in protocol.go.
@@ -15,6 +16,7 @@ import os
 import resource
 import sys
 import time
+import types
 import warnings
 
 
@@ -31,6 +33,21 @@ def predict(model_path, stimulus_path, responses_path, threads):
     with torch.inference_mode():
         responses = model(stimulus)
     np.save(responses_path, responses.numpy())
+
+
+def train(config_path, threads):
+    """Trains as `openretina train` does with a config that has been composed."""
+    # Lightning reads the best checkpoint for its test with a loader that refuses it otherwise.
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+    sys.modules.setdefault("mlflow", types.ModuleType("mlflow"))  # imported there, not needed here
+    import torch
+    from omegaconf import OmegaConf
+    from openretina.cli.train import train_model
+
+    torch.set_num_threads(int(threads))
+    config = OmegaConf.load(config_path)
+    OmegaConf.set_struct(config, True)
+    train_model(config)
 
 
 def make_model(request):
@@ -279,6 +296,8 @@ def main():
     warnings.filterwarnings("ignore")
     if sys.argv[1:2] == ["predict"]:
         predict(*sys.argv[2:])
+    elif sys.argv[1:2] == ["train"]:
+        train(*sys.argv[2:])
     else:
         with contextlib.suppress(KeyboardInterrupt):
             serve()
