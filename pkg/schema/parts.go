@@ -14,6 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/insilico"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/tracking"
 	"github.com/open-retina/openretina-go/pkg/train"
 )
 
@@ -56,7 +57,7 @@ func tables() map[string]table {
 	add(optim.Optimizers.What, optim.Optimizers)
 	add(optim.Schedulers.What, optim.Schedulers)
 	add(train.Callbacks.What, train.Callbacks)
-	add(train.Loggers.What, train.Loggers)
+	add(tracking.Loggers.What, tracking.Loggers)
 	add(train.Trainers.What, train.Trainers)
 	add(data.StimulusReaders.What, data.StimulusReaders)
 	add(data.ResponseReaders.What, data.ResponseReaders)

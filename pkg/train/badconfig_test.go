@@ -126,7 +126,7 @@ func TestAllProblemsAreToldAtOnce(t *testing.T) {
 		"++model.core.gama_input=1", "model.core.convolution_type=fourier", "model.readout.scale=???", "optimizer.lr=-1",
 		"++optimizer.betas=[0.9,2]", "lr_scheduler.factor='${nope}'", "++model.loss={_target_:openretina.modules.losses.PoissonLos3d}",
 		"training_callbacks.early_stopping.mode=up", "++training_callbacks.model_checkpoint.save_top_k=three",
-		"logger.csv.prefix=p", "++trainer.max_epoch=3", "trainer.accumulate_grad_batches=0", "++matmul_precision.precision=fast",
+		"logger.csv.version=1.5", "++trainer.max_epoch=3", "trainer.accumulate_grad_batches=0", "++matmul_precision.precision=fast",
 		"++only_train_readuot=true", "~only_train_readout", "++mine=1"))
 	wants := []string{
 		`command line '++data_io.stimuli.norm_sdt=1': unknown key "norm_sdt" (did you mean "norm_std"?)`,
@@ -144,7 +144,7 @@ func TestAllProblemsAreToldAtOnce(t *testing.T) {
 		`unknown loss "openretina.modules.losses.PoissonLos3d" (did you mean "openretina.modules.losses.PoissonLoss3d"?)`,
 		`command line 'training_callbacks.early_stopping.mode=up': EarlyStopping: mode "up" is neither min nor max`,
 		"training_callbacks.model_checkpoint.save_top_k must be an integer, not a string (three)",
-		`command line 'logger.csv.prefix=p': a prefix of metrics is not supported, got "p"`,
+		`command line 'logger.csv.version=1.5': logger.csv.version: want a text, a number, or null for the next free one`,
 		`command line '++trainer.max_epoch=3': unknown key "max_epoch" (did you mean "max_epochs"?)`,
 		"command line 'trainer.accumulate_grad_batches=0': trainer.accumulate_grad_batches must be at least 1, got 0",
 		`command line '++matmul_precision.precision=fast': matmul_precision.precision must be highest, high or medium, got "fast"`,

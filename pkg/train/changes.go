@@ -88,9 +88,6 @@ func (c *changes) renamed(rename func(path string) string) *changes {
 
 // commit saves the training as it is now: the logs, last.ckpt, then the changes.
 func (f *fitter) commit(ch *changes) error {
-	if err := f.csv.save(); err != nil {
-		return err
-	}
 	f.pending = ch
 	c, err := f.content()
 	if err != nil {

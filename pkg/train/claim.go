@@ -37,9 +37,6 @@ func (p *Plan) claimDirectory(log *slog.Logger) (release func(), err error) {
 			dirs[filepath.Clean(*c.Dirpath)] = true
 		}
 	}
-	if p.csvDir != "" {
-		dirs[p.csvDir] = true
-	}
 	for dir := range dirs {
 		n, err := fileio.RemoveLitter(dir)
 		if err != nil {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/tracking"
 )
 
 // validationPrefix starts the names of all metrics of a validation.
@@ -52,7 +54,6 @@ type fitter struct {
 	info       *pickle.Dict // data_info
 	train, val *data.Loader
 	schedule   optim.Schedule
-	csv        *csvLog
 	progress   Progress
 	log        *slog.Logger
 
@@ -62,6 +63,7 @@ type fitter struct {
 	metrics           []metric  // the newest values of all that was logged
 	pending           *changes  // what the newest last.ckpt promises
 	stopReason        string
+	logStates         map[string]json.RawMessage // of the training that is continued
 }
 
 // fit trains until the epochs are done, early stopping says so, or soft is
@@ -111,7 +113,9 @@ func (f *fitter) stepsDone() bool {
 func (f *fitter) trainEpoch(soft, hard context.Context, batches int) error {
 	done := f.train.State().Batch
 	if done == 0 {
-		f.logLearningRate()
+		if err := f.logLearningRate(); err != nil {
+			return err
+		}
 		f.sums = newAverages()
 	}
 	if done >= batches || done > 0 && f.stepsDone() {
@@ -167,10 +171,10 @@ func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches i
 }
 
 // logLearningRate is LearningRateMonitor at the start of an epoch.
-func (f *fitter) logLearningRate() {
+func (f *fitter) logLearningRate() error {
 	c := f.callbacks.lrMonitor
-	if c == nil || f.csv == nil {
-		return
+	if c == nil {
+		return nil
 	}
 	name := "lr-" + f.optimName
 	row := []metric{{name, f.Optimizer.LR()}}
@@ -180,7 +184,7 @@ func (f *fitter) logLearningRate() {
 	if c.LogWeightDecay {
 		row = append(row, metric{name + "-weight_decay", f.Optimizer.WeightDecay()})
 	}
-	f.csv.log(row, -1, f.globalStep)
+	return f.logRow(row, tracking.NoEpoch, f.globalStep)
 }
 
 // validate runs the model on the validation clips; nil in epochs without.
@@ -267,11 +271,13 @@ func (f *fitter) batchEnd(last bool) error {
 // one when they are continued.
 func (f *fitter) endEpoch(validation []metric) error {
 	training := f.sums.values()
-	if f.csv != nil {
-		if validation != nil {
-			f.csv.log(validation, f.epoch, f.globalStep-1)
+	if validation != nil {
+		if err := f.logRow(validation, f.epoch, f.globalStep-1); err != nil {
+			return err
 		}
-		f.csv.log(training, f.epoch, f.globalStep-1)
+	}
+	if err := f.logRow(training, f.epoch, f.globalStep-1); err != nil {
+		return err
 	}
 	if err := f.train.SkipRest(); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/tracking"
 )
 
 // Plan is a training whose config has been checked: nothing was loaded yet.
@@ -33,7 +34,7 @@ type Plan struct {
 	scheduler   *optim.Scheduler // its own, or the default
 	trainer     trainerConfig
 	callbacks   callbacks
-	csvDir      string // empty: no CSV log
+	loggers     tracking.Group
 	onlyReadout bool
 	objective   string          // the metric that a search judges the training by; empty: none
 	precision   torch.Precision // on a GPU

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -61,14 +61,16 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 	if err := f.resume(); err != nil {
 		return nil, err
 	}
-	if err := f.fit(soft, hard); err != nil {
-		return nil, err
-	}
-	result, err := f.finish(hard)
-	if err != nil {
-		return nil, err
-	}
-	return result, result.write(p.OutputDir)
+	return f.logged(hard, func() (*Result, error) {
+		if err := f.fit(soft, hard); err != nil {
+			return nil, err
+		}
+		result, err := f.finish(hard)
+		if err != nil {
+			return nil, err
+		}
+		return result, result.write(p.OutputDir)
+	})
 }
 
 // newFitter builds the model and what trains it.
@@ -139,17 +141,13 @@ func (f *fitter) addTraining(batches int) (err error) {
 	return err
 }
 
-// addFiles makes the directories of checkpoints and the log.
+// addFiles makes the directory of checkpoints.
 func (f *fitter) addFiles() error {
 	if !orElse(f.trainer.EnableCheckpointing, true) {
 		f.callbacks.checkpoints = nil // last.ckpt is written all the same
 	}
 	f.callbacks.prepare(f.checkpointDir(), f.trainer.CheckValEveryNEpoch == 1)
-	if f.csvDir == "" {
-		return os.MkdirAll(f.checkpointDir(), 0o777)
-	}
-	f.csv = &csvLog{path: filepath.Join(f.csvDir, "metrics.csv")}
-	return errors.Join(os.MkdirAll(f.csvDir, 0o777), os.MkdirAll(f.checkpointDir(), 0o777))
+	return os.MkdirAll(f.checkpointDir(), 0o777)
 }
 
 // finish tests the best model and writes its final checkpoint.
@@ -180,7 +178,7 @@ func (f *fitter) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	f.log.Info("tested the best model", "checkpoint", result.Best)
-	return result, f.csv.save()
+	return result, nil
 }
 
 // addObjective validates the best model for what a search judges it by.
@@ -197,7 +195,7 @@ func (f *fitter) addObjective(ctx context.Context, r *Result, m *models.CoreRead
 		return unknownMetric("objective_target", f.objective, metrics)
 	}
 	r.Objective = &Score{Metric: f.objective, Value: finite(value)}
-	return nil
+	return f.logRow(metrics, f.epoch, f.globalStep)
 }
 
 // test evaluates a model on every part of the data, as the Python package does
@@ -232,15 +230,15 @@ func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, 
 			return nil, fmt.Errorf("testing on %s: %w", part.Name, err)
 		}
 		score := TestScore{Name: part.Name}
-		for _, v := range sums.values() {
-			row = append(row, metric{fmt.Sprintf("%s/dataloader_idx_%d", v.name, i), v.value})
+		for at, v := range sums.values() { // Lightning logs the last part first
+			row = slices.Insert(row, at, metric{fmt.Sprintf("%s/dataloader_idx_%d", v.name, i), v.value})
 		}
 		score.Loss, _ = lookup(sums.values(), m.Loss.Name())
 		score.Evaluation, _ = lookup(sums.values(), m.EvaluationLoss.Name())
 		scores = append(scores, score)
 	}
-	if f.csv != nil {
-		f.csv.log(row, f.epoch, f.globalStep)
+	if err := f.logRow(row, f.epoch, f.globalStep); err != nil {
+		return nil, err
 	}
 	f.info.SetString("pretrained_performance_metric", "test "+m.EvaluationLoss.Name())
 	f.info.SetString("pretrained_performance", performance)

@@ -9,10 +9,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/open-retina/openretina-go/configs"
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -20,6 +24,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+	"github.com/open-retina/openretina-go/pkg/tracking/tfevents/tfeventstest"
 )
 
 func TestMain(m *testing.M) {
@@ -210,7 +215,18 @@ func TestInterruptedTrainingContinuesToTheSameBits(t *testing.T) {
 		if string(a) != string(b) {
 			t.Errorf("after batch %d: metrics.csv differs", k)
 		}
+		if diff := cmp.Diff(events(t, whole), events(t, dir), cmpopts.EquateNaNs()); diff != "" {
+			t.Errorf("after batch %d: TensorBoard's events differ: %s", k, diff)
+		}
 	}
+}
+
+// events are those in TensorBoard's files of a run, less what tells that it was
+// continued.
+func events(t *testing.T, dir string) []tfeventstest.Event {
+	t.Helper()
+	return slices.DeleteFunc(tfeventstest.ReadDir(t, filepath.Join(dir, "tensorboard")),
+		func(e tfeventstest.Event) bool { return e.Restart })
 }
 
 // TestContinuingElsewhereLeavesTheRun: another directory's best checkpoint stays.

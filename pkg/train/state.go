@@ -29,11 +29,12 @@ type resumeState struct {
 	Sums        *averages     `json:"sums"`
 	Metrics     []savedMetric `json:"metrics,omitempty"` // the newest of all that was logged
 	Rand        []byte        `json:"rand"`              // torch.Generator state
-	LogRows     int           `json:"log_rows"`
 	StopReason  string        `json:"stop_reason,omitempty"`
 	// Early and Checkpoints are the callbacks' states by their keys.
 	Early       map[string]earlyStoppingState `json:"early_stopping,omitempty"`
 	Checkpoints map[string]checkpointState    `json:"checkpoints,omitempty"`
+	// Loggers are the loggers' states by their names in the config.
+	Loggers map[string]json.RawMessage `json:"loggers,omitempty"`
 	// Changes are what is done once last.ckpt is written.
 	Changes *changes `json:"changes,omitempty"`
 }
@@ -99,8 +100,8 @@ func (f *fitter) capture() (*resumeState, error) {
 	for _, m := range f.metrics {
 		r.Metrics = append(r.Metrics, savedMetric{m.name, exactFloat(m.value)})
 	}
-	if f.csv != nil {
-		r.LogRows = len(f.csv.rows)
+	if r.Loggers, err = f.loggers.States(); err != nil {
+		return nil, err
 	}
 	for _, e := range f.callbacks.early {
 		r.Early[e.stateKey()] = e.earlyStoppingState
@@ -284,9 +285,7 @@ func (f *fitter) restoreOwn(r *resumeState) error {
 			c.adopt(state.renamed(f.absolute), f.pending.exists)
 		}
 	}
-	if f.csv != nil {
-		return f.csv.restore(r.LogRows)
-	}
+	f.logStates = r.Loggers
 	return nil
 }
 
