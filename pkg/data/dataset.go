@@ -19,8 +19,10 @@ type Dataset struct {
 // Info describes a data set as the data_info of a checkpoint does, together
 // with what each Session holds (neurons, mean activity, fields).
 type Info struct {
-	// InputShape is channels, height and width.
+	// InputShape is channels, height and width of the movies.
 	InputShape [3]int
+	// Behavior is how many signals of behaviour follow the movies' channels.
+	Behavior int
 	// StimMean and StimStd are the statistics by which the movies were
 	// normalised.
 	StimMean, StimStd float64

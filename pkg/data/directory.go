@@ -20,11 +20,12 @@ import (
 // it: stimuli/<name>.npy (channels, frames, height, width) for all sessions, and
 // one HDF5 file a session with responses_<name> (neurons, frames), stimulus_<name>
 // for a movie of its own, and session_info. Trials (repeats, neurons, frames) in
-// trials/<name> are ours; Python ignores them.
+// trials/<name> and behavior_<name> (signals, frames) are ours; Python ignores them.
 const (
 	stimulusFolder  = "stimuli"
 	responsesPrefix = "responses_"
 	stimulusPrefix  = "stimulus_"
+	behaviorPrefix  = "behavior_"
 	sessionInfo     = "session_info"
 	trialsFolder    = "trials"
 )
@@ -155,6 +156,8 @@ type directoryStimuli struct {
 	Size      [3]int    `yaml:"stimulus_size,required"`
 	Mean      *float64  `yaml:"norm_mean,required"`
 	Std       *float64  `yaml:"norm_std,required"`
+	// Behavior takes the behaviour of each session along.
+	Behavior bool `yaml:"behavior"`
 }
 
 // Validate refuses settings that cannot work.
@@ -207,7 +210,11 @@ func (d *directoryStimuli) readStimuli(ctx context.Context, env *environment) (*
 		if err != nil {
 			return nil, err
 		}
-		if found.bySession[file.name], err = d.join(file, common, own); err != nil {
+		behavior, err := d.readBehavior(file)
+		if err != nil {
+			return nil, err
+		}
+		if found.bySession[file.name], err = d.join(file, common, own, behavior); err != nil {
 			return nil, err
 		}
 	}
@@ -324,7 +331,7 @@ func (d *directoryStimuli) readOwnMovie(f *hdf5.File, name string) (*Movie, erro
 
 // join puts the training movies of a session one after the other, sorted by
 // name, and the test movies beside them.
-func (d *directoryStimuli) join(file sessionFile, common, own map[string]*Movie) (*movies, error) {
+func (d *directoryStimuli) join(file sessionFile, common, own map[string]*Movie, behavior map[string]*Behavior) (*movies, error) {
 	m := &movies{tests: map[string]View{}, mean: d.Mean, std: d.Std}
 	var train []View
 	for _, name := range file.stimuli {
@@ -336,10 +343,14 @@ func (d *directoryStimuli) join(file sessionFile, common, own map[string]*Movie)
 			return nil, fmt.Errorf("session %s has responses to stimulus %s, but there is neither %s nor %s in the file",
 				file.name, name, filepath.Join(d.Directory.Path, stimulusFolder, name+".npy"), stimulusPrefix+name)
 		}
+		view, err := movie.ViewWith(behavior[name])
+		if err != nil {
+			return nil, fmt.Errorf("session %s, stimulus %s: %w", file.name, name, err)
+		}
 		if d.Directory.isTest(name) {
-			m.tests[name] = movie.View()
+			m.tests[name] = view
 		} else {
-			train = append(train, movie.View())
+			train = append(train, view)
 		}
 	}
 	var err error

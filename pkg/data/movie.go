@@ -45,7 +45,7 @@ func (m *Movie) checkFinite() error {
 
 // View is the whole movie as it is.
 func (m *Movie) View() View {
-	v := View{channels: m.Channels, height: m.Height, width: m.Width}
+	v := View{colors: m.Channels, height: m.Height, width: m.Width}
 	if m.Frames > 0 {
 		v.stretches = []stretch{{movie: m, frames: m.Frames}}
 		v.frames = m.Frames
@@ -53,29 +53,54 @@ func (m *Movie) View() View {
 	return v
 }
 
-// stretch is some consecutive frames of a movie; at is their place in the view.
+// ViewWith is the whole movie with the behaviour that was recorded while it was shown,
+// frame by frame.
+func (m *Movie) ViewWith(b *Behavior) (View, error) {
+	v := m.View()
+	if b == nil {
+		return v, nil
+	}
+	if b.Frames != m.Frames {
+		return View{}, fmt.Errorf("the movie has %d frames, the behaviour %d", m.Frames, b.Frames)
+	}
+	v.behavior = b.Signals
+	for i := range v.stretches {
+		v.stretches[i].behavior = b
+	}
+	return v, nil
+}
+
+// stretch is some consecutive frames of a movie, and of the behaviour during it; at is
+// their place in the view.
 type stretch struct {
 	movie            *Movie
+	behavior         *Behavior // nil: none
 	from, frames, at int
 }
 
 // View is a movie as a session saw it, made of stretches of other movies whose
-// frames it shares: cut, put into another order, mirrored. The zero value has no
-// frames. A View is immutable and may be used by several goroutines.
+// frames it shares: cut, put into another order, mirrored. Behaviour that was recorded
+// with it follows as further channels, each of one value all over the frame. The zero
+// value has no frames. A View is immutable and may be used by several goroutines.
 type View struct {
-	stretches               []stretch
-	frames                  int
-	channels, height, width int
-	mirrored                bool
+	stretches     []stretch
+	frames        int
+	colors        int // channels of the movie
+	behavior      int // channels of behaviour
+	height, width int
+	mirrored      bool
 }
 
 // Frames is the number of frames.
 func (v View) Frames() int { return v.frames }
 
-// Shape gives channels, frames, height and width.
+// Shape gives channels, those of behaviour among them, frames, height and width.
 func (v View) Shape() (channels, frames, height, width int) {
-	return v.channels, v.frames, v.height, v.width
+	return v.colors + v.behavior, v.frames, v.height, v.width
 }
+
+// Behavior is how many of the channels, the last ones, are behaviour.
+func (v View) Behavior() int { return v.behavior }
 
 // Slice is the frames from start up to, not including, end.
 func (v View) Slice(start, end int) View {
@@ -90,7 +115,7 @@ func (v View) Slice(start, end int) View {
 func (v *View) add(s stretch) {
 	if n := len(v.stretches); n > 0 {
 		last := &v.stretches[n-1]
-		if last.movie == s.movie && last.from+last.frames == s.from {
+		if last.movie == s.movie && last.behavior == s.behavior && last.from+last.frames == s.from {
 			last.frames += s.frames
 			v.frames += s.frames
 			return
@@ -124,17 +149,20 @@ func (v View) Mirror() View {
 	return v
 }
 
-// Concat joins views in time. They must agree in channels, height and width,
-// and in being mirrored.
+// Concat joins views in time. They must agree in channels, height and width, in
+// being mirrored and in how many signals of behaviour they have.
 func Concat(views ...View) (View, error) {
 	if len(views) == 0 {
 		return View{}, errors.New("no movies to join")
 	}
 	out := views[0].Slice(0, 0)
 	for _, v := range views {
-		if v.channels != out.channels || v.height != out.height || v.width != out.width || v.mirrored != out.mirrored {
+		if v.colors != out.colors || v.height != out.height || v.width != out.width || v.mirrored != out.mirrored {
 			return View{}, fmt.Errorf("movies of %d×%d×%d and %d×%d×%d (channels, height, width) cannot be joined",
-				out.channels, out.height, out.width, v.channels, v.height, v.width)
+				out.colors, out.height, out.width, v.colors, v.height, v.width)
+		}
+		if v.behavior != out.behavior {
+			return View{}, fmt.Errorf("movies with %d and with %d signals of behaviour cannot be joined", out.behavior, v.behavior)
 		}
 		for _, s := range v.stretches {
 			out.add(s)
@@ -143,16 +171,20 @@ func Concat(views ...View) (View, error) {
 	return out, nil
 }
 
-// Copy writes n frames from start into dst, which has shape (channels, n,
-// height, width).
+// Copy writes n frames from start into dst, which has shape (channels, n, height,
+// width).
 func (v View) Copy(dst []float32, start, n int) {
 	pixels := v.height * v.width
 	done := 0
 	v.each(start, n, func(s stretch) {
-		for c := range v.channels {
+		for c := range v.colors {
 			from := (c*s.movie.Frames + s.from) * pixels
 			to := (c*n + done) * pixels
 			v.copyRows(dst[to:to+s.frames*pixels], s.movie.Data[from:from+s.frames*pixels])
+		}
+		for b := range v.behavior {
+			to := ((v.colors+b)*n + done) * pixels
+			s.behavior.spread(dst[to:to+s.frames*pixels], b, s.from, pixels)
 		}
 		done += s.frames
 	})
@@ -174,8 +206,8 @@ func (v View) copyRows(dst, src []float32) {
 
 // Movie copies the view into a movie of its own.
 func (v View) Movie() *Movie {
-	m := &Movie{Channels: v.channels, Frames: v.frames, Height: v.height, Width: v.width}
-	m.Data = make([]float32, v.channels*v.frames*v.height*v.width)
+	channels, frames, height, width := v.Shape()
+	m := newMovie(channels, frames, height, width)
 	v.Copy(m.Data, 0, v.frames)
 	return m
 }

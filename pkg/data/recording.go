@@ -130,10 +130,12 @@ func (s *Source) assemble(ctx context.Context, found *stimuli, recordings []*rec
 		if err := r.checkFinite(); err != nil {
 			return nil, err
 		}
-		channels, _, height, width := m.train.Shape()
-		shape := [3]int{channels, height, width}
+		shape := [3]int{m.train.colors, m.train.height, m.train.width}
 		if i == 0 {
-			d.Info.InputShape = shape
+			d.Info.InputShape, d.Info.Behavior = shape, m.train.behavior
+		} else if m.train.behavior != d.Info.Behavior {
+			return nil, fmt.Errorf("session %s has %d signals of behaviour, session %s has %d; all sessions of a model need the same",
+				r.session, m.train.behavior, d.Sessions[0].Name, d.Info.Behavior)
 		} else if shape != d.Info.InputShape {
 			return nil, fmt.Errorf("session %s has movies of %v (channels, height, width), session %s of %v; "+
 				"all sessions of a model need the same", r.session, shape, d.Sessions[0].Name, d.Info.InputShape)
