@@ -38,6 +38,7 @@ type CoreReadout struct {
 	sessions  []string // in the order of creation
 	readouts  map[string]Readout
 	builder   ReadoutBuilder // of the readouts of further sessions
+	members   []*CoreReadout // of an ensemble; nil else
 
 	cellWeights map[string][]float32 // of sessions, where a loss goes by cell type
 }
@@ -75,8 +76,9 @@ type Options struct {
 	Corrected bool
 }
 
-// Close frees the model.
+// Close frees the model, an ensemble with its members.
 func (m *CoreReadout) Close() {
+	closeAll(m.members)
 	m.store.Close()
 	m.rng.Close()
 }
@@ -133,6 +135,9 @@ func (m *CoreReadout) StimulusShape(frames int) []int {
 // stimulusChannels are the colours of the movie, which a core may squash into
 // the one channel of its InShape.
 func (m *CoreReadout) stimulusChannels() int64 {
+	if len(m.members) > 0 {
+		return m.members[0].stimulusChannels()
+	}
 	if c, ok := m.Core.(*simpleCore); ok && c.squash != nil {
 		return int64(len(c.ColorSquashing))
 	}
