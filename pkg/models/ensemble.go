@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
@@ -32,12 +34,26 @@ func NewEnsemble(members []*CoreReadout) (*CoreReadout, error) {
 	}
 	e := &CoreReadout{
 		Core: newEnsembleCore(coresOf(members)), Loss: first.Loss, EvaluationLoss: first.EvaluationLoss,
-		LearningRate: first.LearningRate, InShape: first.InShape, DataInfo: first.DataInfo, Conventions: first.Conventions,
+		LearningRate: first.LearningRate, InShape: first.InShape, DataInfo: withoutScores(first.DataInfo), Conventions: first.Conventions,
 		device: first.device, rng: rng, store: nn.NewStore(first.device, rng),
 		sessions: first.sessions, members: members,
 	}
 	e.readouts = e.combined(features[0], meanOfMembers)
 	return e, nil
+}
+
+// withoutScores is data_info without what a training stored of one member.
+func withoutScores(info *pickle.Dict) *pickle.Dict {
+	if info == nil {
+		return nil
+	}
+	rest := &pickle.Dict{}
+	for _, key := range info.Keys() {
+		if v, _ := info.Get(key); !strings.HasPrefix(key, "pretrained_performance") {
+			rest.SetString(key, v)
+		}
+	}
+	return rest
 }
 
 // LoadEnsemble is NewEnsemble of the models in files.
@@ -93,7 +109,7 @@ func (m *CoreReadout) Spread() (*CoreReadout, error) {
 
 // combined are the readouts of all sessions; channels is how many features each member
 // gives, reduce what is made of the members' responses.
-func (m *CoreReadout) combined(channels int64, reduce reduction) map[string]Readout {
+func (m *CoreReadout) combined(channels int64, reduce acrossMembers) map[string]Readout {
 	readouts := map[string]Readout{}
 	for _, session := range m.sessions {
 		parts := make([]Readout, len(m.members))
@@ -235,10 +251,12 @@ func (e *localEnsemble) Memory(in []int64) int64 {
 	return bytes
 }
 
-// reduction makes one response of those of members (members, …).
-type reduction func(s *torch.Scope, responses *torch.Tensor) *torch.Tensor
+// acrossMembers makes one response of those of members (members, …).
+type acrossMembers func(s *torch.Scope, responses *torch.Tensor) *torch.Tensor
 
-func meanOfMembers(s *torch.Scope, responses *torch.Tensor) *torch.Tensor { return s.Mean(responses, 0) }
+func meanOfMembers(s *torch.Scope, responses *torch.Tensor) *torch.Tensor {
+	return s.Mean(responses, 0)
+}
 
 // deviationOfMembers is sqrt(mean((y - mean(y))²)).
 func deviationOfMembers(s *torch.Scope, responses *torch.Tensor) *torch.Tensor {
@@ -248,7 +266,7 @@ func deviationOfMembers(s *torch.Scope, responses *torch.Tensor) *torch.Tensor {
 // combination says how members share features, and what is made of their responses.
 type combination struct {
 	channels int64 // of each member
-	reduce   reduction
+	reduce   acrossMembers
 }
 
 // of combines what respond makes of each member's features.

@@ -122,12 +122,13 @@ func describe(definitions object, options []option) {
 // rootNode are the keys at the root of a config that a training reads beside the
 // groups. It is for the schema; package train reads them one by one.
 type rootNode struct {
-	Experiment    string  `yaml:"exp_name"`
-	Seed          *uint32 `yaml:"seed"`
-	Match         bool    `yaml:"check_stimuli_responses_match"`
-	OnlyReadout   bool    `yaml:"only_train_readout"`
-	Objective     *string `yaml:"objective_target"`
-	Compatibility *string `yaml:"compatibility"`
+	Experiment    string   `yaml:"exp_name"`
+	Seed          *uint32  `yaml:"seed"`
+	EnsembleSeeds []uint32 `yaml:"ensemble_seeds"`
+	Match         bool     `yaml:"check_stimuli_responses_match"`
+	OnlyReadout   bool     `yaml:"only_train_readout"`
+	Objective     *string  `yaml:"objective_target"`
+	Compatibility *string  `yaml:"compatibility"`
 	MatmulChoices struct {
 		Precision string `yaml:"precision"`
 	} `yaml:"matmul_precision"`

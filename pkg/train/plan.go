@@ -212,7 +212,7 @@ func (p *Plan) readScheduler(model *config.Node) error {
 // may stand beside them: they are the user's own variables.
 var knownNames = map[string][]string{
 	"": {
-		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", "logger", "matmul_precision", "model", "objective_target",
+		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", ensembleKey, "logger", "matmul_precision", "model", "objective_target",
 		"only_train_readout", "paths", "seed", "trainer", "training_callbacks",
 	},
 	"data_io":          {"data_info", "responses", "stimuli"},

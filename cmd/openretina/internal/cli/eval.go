@@ -16,7 +16,7 @@ import (
 type evalOptions struct {
 	IO        *IOStreams
 	Compose   func() (*config.Config, error)
-	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, string, error)
+	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, modelFiles, error)
 	Progress  func(label, unit string) *Progress
 	Data      data.Options
 	Warn      func(text string)
@@ -153,7 +153,7 @@ func runEval(in Interrupts, opts *evalOptions) error {
 	if err := settings.checkOutputs(); err != nil {
 		return err
 	}
-	m, file, err := opts.LoadModel(in.Soft, settings.model)
+	m, files, err := opts.LoadModel(in.Soft, settings.model)
 	if err != nil {
 		return err
 	}
@@ -162,11 +162,11 @@ func runEval(in Interrupts, opts *evalOptions) error {
 	if err != nil {
 		return err
 	}
-	results, err := opts.evaluate(in, m, d, settings.options(file))
+	results, err := opts.evaluate(in, m, d, settings.options(files))
 	if err != nil {
 		return err
 	}
-	out := evalOutput{evalOptions: opts, settings: settings, file: file, results: results}
+	out := evalOutput{evalOptions: opts, settings: settings, files: files, results: results}
 	return out.publish(m)
 }
 

@@ -25,7 +25,7 @@ const pageFile = "report.html"
 type evalOutput struct {
 	*evalOptions
 	settings *evalSettings
-	file     string // of the model
+	files    modelFiles
 	results  []*evaluation.Result
 	paths    []string // written so far
 }
@@ -40,10 +40,10 @@ func (o *evalOutput) publish(m *models.CoreReadout) error {
 		return err
 	}
 	content := evaluation.PageContent{
-		Title: "How well the model predicts", Subtitle: fmt.Sprintf("%s on %s", o.file, o.settings.experiment),
+		Title: "How well the model predicts", Subtitle: fmt.Sprintf("%s on %s", o.files, o.settings.experiment),
 		Results: o.results, Inputs: inputs, Truth: truth, FrameRate: frameRate(m),
 	}
-	if score, ok := trainedScore(m, o.file); ok {
+	if score, ok := trainedScore(m, o.files); ok {
 		content.Trained = &score
 	}
 	if truth != nil {
@@ -64,7 +64,7 @@ func (o *evalOutput) readInputs() (*insilico.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("most exciting inputs: %w", err)
 	}
-	digest, err := checkpoint.Digest(o.file)
+	digest, err := o.files.digest()
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +95,12 @@ func (o *evalOutput) compareTruth(inputs *insilico.Record) (*evaluation.TruthCom
 
 // trainedScore is what training left in the model's checkpoint, or in the one that
 // it wrote of the same model after its test.
-func trainedScore(m *models.CoreReadout, file string) (evaluation.TrainedScore, bool) {
+func trainedScore(m *models.CoreReadout, files modelFiles) (evaluation.TrainedScore, bool) {
 	if score, ok := evaluation.Trained(m.DataInfo); ok {
 		return score, true
 	}
-	base, isCheckpoint := strings.CutSuffix(file, ".ckpt")
-	if !isCheckpoint {
+	base, isCheckpoint := strings.CutSuffix(files[0], ".ckpt")
+	if !isCheckpoint || len(files) > 1 {
 		return evaluation.TrainedScore{}, false
 	}
 	final, err := checkpoint.Open(base + "_final.ckpt")

@@ -133,11 +133,11 @@ func (s *evalSettings) checkOutputs() error {
 	return train.WriteHydraFiles(s.composed, s.output)
 }
 
-// options describe the evaluation of the model in a file.
-func (s *evalSettings) options(file string) evaluation.Options {
+// options describe the evaluation of the model in its files.
+func (s *evalSettings) options(files modelFiles) evaluation.Options {
 	path := s.model
-	if info, err := os.Stat(path); err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) {
-		path = file // a run's best checkpoint, or a download
+	if info, err := os.Stat(path); len(files) == 1 && (err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist)) {
+		path = files[0] // a run's best checkpoint, or a download
 	}
 	tag := path
 	if s.node.ModelTag != nil {

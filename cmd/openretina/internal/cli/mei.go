@@ -13,13 +13,12 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio"
 	"github.com/open-retina/openretina-go/pkg/insilico"
 	"github.com/open-retina/openretina-go/pkg/models"
-	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
 type meiOptions struct {
 	IO        *IOStreams
 	Settings  func() (*insilico.Settings, error)
-	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, string, error)
+	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, modelFiles, error)
 	Progress  func(label, unit string) *Progress
 	Warn      func(text string)
 
@@ -109,7 +108,7 @@ func runMEI(in Interrupts, opts *meiOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	m, file, err := opts.LoadModel(in.Soft, opts.Model)
+	m, files, err := opts.LoadModel(in.Soft, opts.Model)
 	if err != nil {
 		return err
 	}
@@ -118,7 +117,7 @@ func runMEI(in Interrupts, opts *meiOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	digest, err := checkpoint.Digest(file)
+	digest, err := files.digest()
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 
 // addModelFlag adds --model, which predict, mei and eval share.
 func addModelFlag(cmd *cobra.Command, word *string) {
-	cmd.Flags().StringVar(word, "model", "", "model: a name known to the hub, a .ckpt or .safetensors file, or a run directory")
+	cmd.Flags().StringVar(word, "model", "", "model: a name known to the hub, a .ckpt or .safetensors file, the directory of a run or an ensemble, or A,B,… for the mean of several")
 	mustComplete(cmd, "model", completeModelNames)
 }
 
@@ -37,7 +37,13 @@ func (f *Factory) addSessionFlag(cmd *cobra.Command, session, model *string, usa
 // sessionNames are the sessions of a model that needs no download; none where it
 // cannot be read: a completion tells no errors.
 func (f *Factory) sessionNames(model string) []string {
-	path, err := f.localModel(model)
+	path, err := f.localModel(memberWords(model)[0])
+	if isEnsemble(model) {
+		var members modelFiles
+		if members, err = train.EnsembleMembers(model); err == nil {
+			path = members[0]
+		}
+	}
 	if err != nil {
 		return nil
 	}
@@ -98,6 +104,8 @@ func (f *Factory) ResolveModel(ctx context.Context, word string) (path string, e
 func modelFile(word string) (string, error) {
 	info, err := os.Stat(word)
 	switch {
+	case err == nil && isEnsemble(word):
+		return "", fmt.Errorf("model %s is an ensemble: name a member, such as %s", word, filepath.Join(word, "seed_0"))
 	case err == nil && info.IsDir():
 		return train.BestCheckpoint(word)
 	case err == nil:
@@ -125,22 +133,27 @@ func unknownModel(word string) error {
 	return fmt.Errorf("model %s: no such file or directory", word)
 }
 
-// LoadModel finds a model by its word and loads it to the device of the settings.
-// The caller closes it.
-func (f *Factory) LoadModel(ctx context.Context, word string) (m *models.CoreReadout, path string, err error) {
-	if path, err = f.ResolveModel(ctx, word); err != nil {
-		return nil, "", err
+// LoadModel finds a model by its word and loads it to the device of the settings:
+// its file, or those of an ensemble's members. The caller closes it.
+func (f *Factory) LoadModel(ctx context.Context, word string) (m *models.CoreReadout, files modelFiles, err error) {
+	if files, err = f.resolveFiles(ctx, word); err != nil {
+		return nil, nil, err
 	}
 	device, err := f.Device()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	f.Log.Debug("loading the model", "file", path, "device", device.String())
-	m, err = models.Load(path, models.Options{Device: device})
+	f.Log.Debug("loading the model", "file", files.String(), "device", device.String())
+	options := models.Options{Device: device}
+	if len(files) == 1 {
+		m, err = models.Load(files[0], options)
+	} else {
+		m, err = models.LoadEnsemble(files, options)
+	}
 	if err != nil {
-		return nil, "", notTheUsersConfig(err)
+		return nil, nil, notTheUsersConfig(err)
 	}
-	return m, path, nil
+	return m, files, nil
 }
 
 // notTheUsersConfig makes a failure of an error about a config that stands in a

@@ -15,11 +15,13 @@ import (
 
 type predictOptions struct {
 	IO        *IOStreams
-	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, string, error)
+	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, modelFiles, error)
 	Progress  func(label, unit string) *Progress
 	Log       *slog.Logger
 
 	Model, Stimulus, Output, Session string
+	// Spread is where the spread over an ensemble's members goes; empty: nowhere.
+	Spread string
 }
 
 func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *cobra.Command {
@@ -44,6 +46,10 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 			Clips may be of any length: they are read, computed and written piece by piece, with the
 			responses of the whole. OUT is there once all of it is.
 
+			Where M is an ensemble, the responses are the mean of its members'; --spread writes
+			their standard deviation (divided by the number of members) into a file of the same
+			shape, which takes as long again.
+
 			What the flags leave out comes from the node predict of a config (predict.model,
 			predict.stimulus, predict.output, predict.session), or from words of that name.`),
 		Example: examples(`
@@ -53,6 +59,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	addModelFlag(cmd, &opts.Model)
 	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus: an .npy file, or an HDF5 file, FILE:/DATASET if there are several in it")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
+	cmd.Flags().StringVar(&opts.Spread, "spread", "", "where the spread over an ensemble's members goes, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
 	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) error {
@@ -78,7 +85,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 }
 
 func runPredict(in Interrupts, opts *predictOptions) (err error) {
-	if err := checkOutput(opts.Output); err != nil {
+	if err := opts.checkOutputs(); err != nil {
 		return err
 	}
 	stimulus, err := openStimulus(opts.Stimulus, opts.Log)
@@ -91,23 +98,51 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 		return err
 	}
 	defer m.Close()
+	if opts.Spread != "" && m.Members() == 1 {
+		return fmt.Errorf("--spread is for ensembles: %s is a single model", opts.Model)
+	}
 	if _, err := m.NumNeurons(opts.Session); err != nil {
 		return err
 	}
 	if err := stimulus.checkFits(m); err != nil {
 		return err
 	}
-	shape, err := opts.responseShape(m, stimulus)
+	if err := opts.predict(in, m, stimulus, "predicting", opts.Output); err != nil {
+		return err
+	}
+	if opts.Spread == "" {
+		return nil
+	}
+	spread, err := m.Spread()
 	if err != nil {
 		return err
 	}
-	err = npy.WritePartsFile(opts.Output, ndarray.Float32, shape, func(add func(*ndarray.Array) error) error {
-		return opts.predict(in, m, stimulus, add)
+	return opts.predict(in, spread, stimulus, "spread", opts.Spread)
+}
+
+func (o *predictOptions) checkOutputs() error {
+	if err := checkOutput(o.Output); err != nil || o.Spread == "" {
+		return err
+	}
+	if o.Spread == o.Output {
+		return flagErrorf("--spread and --output are the same file")
+	}
+	return checkOutput(o.Spread)
+}
+
+// predict writes the responses to a file, as they are computed, and prints its path.
+func (o *predictOptions) predict(in Interrupts, m *models.CoreReadout, stimulus *stimulusFile, label, path string) error {
+	shape, err := o.responseShape(m, stimulus)
+	if err != nil {
+		return err
+	}
+	err = npy.WritePartsFile(path, ndarray.Float32, shape, func(add func(*ndarray.Array) error) error {
+		return o.respond(in, m, stimulus, label, add)
 	})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(opts.IO.Out, opts.Output)
+	_, err = fmt.Fprintln(o.IO.Out, path)
 	return err
 }
 
@@ -124,11 +159,11 @@ func (o *predictOptions) responseShape(m *models.CoreReadout, stimulus *stimulus
 	return shape, nil
 }
 
-// predict hands out the responses as they are computed.
-func (o *predictOptions) predict(
-	in Interrupts, m *models.CoreReadout, stimulus *stimulusFile, add func(*ndarray.Array) error,
+// respond hands out the responses as they are computed.
+func (o *predictOptions) respond(
+	in Interrupts, m *models.CoreReadout, stimulus *stimulusFile, label string, add func(*ndarray.Array) error,
 ) error {
-	progress := o.Progress("predicting", "frames")
+	progress := o.Progress(label, "frames")
 	defer progress.Close()
 	done, total := 0, stimulus.clips*m.ResponseFrames(stimulus.frames)
 	progress.Set(0, int64(total))

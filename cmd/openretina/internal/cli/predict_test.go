@@ -241,7 +241,7 @@ func TestPredictInterrupted(t *testing.T) {
 			if hard {
 				in.Hard = ctx
 			}
-			opts.LoadModel = func(ctx context.Context, word string) (*models.CoreReadout, string, error) {
+			opts.LoadModel = func(ctx context.Context, word string) (*models.CoreReadout, modelFiles, error) {
 				defer interrupt(ErrInterrupted)
 				return f.LoadModel(ctx, word)
 			}

@@ -37,6 +37,10 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			trainer.ckpt_path=last continues a run that was interrupted, where paths.output_dir
 			is its directory; trainer.ckpt_path=FILE continues from any checkpoint.
 
+			ensemble_seeds=[0,1,2] trains one model for each seed, one after the other, in the run
+			directories seed_0, seed_1, … below paths.output_dir, which is then a model itself:
+			its response is the mean of theirs. trainer.ckpt_path=last goes on with it.
+
 			--multirun trains once for each combination of the values given, or searches where
 			the config chooses a sweeper that does. It prints a table of the jobs and, in the
 			last line, the directory of the sweep. The same command with hydra.sweep.dir=DIR
@@ -56,7 +60,7 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything, print what would be done, and write nothing")
 	cmd.Flags().BoolVar(&opts.JSON, "json", false, "with --dry-run: print JSON")
 	cmd.RunE = f.computing(func(words []string) error {
-		opts.Overrides = orAdd(words, "trainer.ckpt_path=") // which the Python package's configs lack
+		opts.Overrides = orAdd(orAdd(words, "trainer.ckpt_path="), "ensemble_seeds=") // which the Python package's configs lack
 		if shown, err := opts.Flags.show(f, opts.Overrides); shown || err != nil {
 			return err
 		}
@@ -78,7 +82,7 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 			return err
 		}
 	}
-	plan, err := opts.plan()
+	plan, ensemble, err := opts.plan()
 	if err != nil {
 		return err
 	}
@@ -94,26 +98,40 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 		if err != nil {
 			return err
 		}
+		if ensemble != nil {
+			forecast.Notes = append(forecast.Notes, fmt.Sprintf("%d trainings like this one, one after the other", ensemble.Len()))
+		}
 		return opts.f.IO.printForecast(forecast, opts.JSON)
+	}
+	if ensemble != nil {
+		return opts.trainEnsemble(in, ensemble, env)
 	}
 	return opts.train(in, plan, env)
 }
 
-// plan composes and checks the config.
-func (o *trainOptions) plan() (*train.Plan, error) {
+// plan composes and checks the config. ensemble is nil where it is of one training; else
+// plan is that of the first member.
+func (o *trainOptions) plan() (plan *train.Plan, ensemble *train.Ensemble, err error) {
 	composed, err := o.Flags.compose(o.f, o.Overrides)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.Flags.sweep.goOn { // no override, since the directory may be named by those
 		if err := composed.Root.Set("trainer.ckpt_path", "last"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := startJob(composed, o.DryRun); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return train.NewPlan(composed)
+	if ensemble, err = train.NewEnsemble(composed); err != nil {
+		return nil, nil, err
+	}
+	if ensemble != nil {
+		return ensemble.First(), ensemble, nil
+	}
+	plan, err = train.NewPlan(composed)
+	return plan, nil, err
 }
 
 func (o *trainOptions) train(in Interrupts, plan *train.Plan, env train.Environment) error {
@@ -131,6 +149,27 @@ func (o *trainOptions) train(in Interrupts, plan *train.Plan, env train.Environm
 	}
 	_, err = fmt.Fprintln(o.f.IO.Out, plan.OutputDir)
 	return err
+}
+
+func (o *trainOptions) trainEnsemble(in Interrupts, e *train.Ensemble, env train.Environment) error {
+	log := o.f.Log
+	log.Info("training an ensemble", "members", e.Len(), "device", env.Device.String(), "threads", torch.Threads(), "directory", e.OutputDir)
+	result, err := e.Run(in.Soft, in.Hard, env)
+	if err != nil {
+		return err
+	}
+	for _, t := range result.Tests {
+		log.Info("test", "data", t.Name, "correlation", meanAndSpread(t.Evaluation, t.EvaluationStd), "loss", meanAndSpread(t.Loss, t.LossStd))
+	}
+	_, err = fmt.Fprintln(o.f.IO.Out, e.OutputDir)
+	return err
+}
+
+func meanAndSpread(mean, std *float64) string {
+	if mean == nil || std == nil {
+		return "not a number"
+	}
+	return fmt.Sprintf("%.4f ± %.4f", *mean, *std)
 }
 
 // trainProgress shows each epoch's batches.
