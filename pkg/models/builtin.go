@@ -41,6 +41,8 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		func(c UnifiedConfig, _ struct{}) (Family, error) { return unifiedFamily{c}, nil })
 	config.Register(Models, "openretina.models.core_readout.ExampleCoreReadout", defaultExample(),
 		func(c ExampleConfig, _ struct{}) (Family, error) { return exampleFamily{c}, nil })
+	config.Register(Models, "openretina.models.linear_nonlinear.SingleCellSeparatedLNP", defaultSingleCellLNP(),
+		func(c SingleCellLNPConfig, _ struct{}) (Family, error) { return lnpFamily{c}, nil })
 
 	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
 		defaultSimpleCore(), SimpleCoreConfig.build)

@@ -31,6 +31,10 @@ type CoreReadout struct {
 	// Conventions are how the model's class trains and what it logs.
 	Conventions Conventions
 
+	// singleCell is a class of one neuron, whose tensors have names of their own. It
+	// answers for any session.
+	singleCell bool
+
 	corrected bool
 	store     *nn.Store
 	rng       *torch.Generator
@@ -103,6 +107,9 @@ func (m *CoreReadout) Sessions() []string {
 // Readout is the readout of a session. An unknown session is an error that names
 // the known ones.
 func (m *CoreReadout) Readout(session string) (Readout, error) {
+	if m.singleCell {
+		session = m.sessions[0]
+	}
 	if r, ok := m.readouts[session]; ok {
 		return r, nil
 	}

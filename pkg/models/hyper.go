@@ -15,10 +15,45 @@ func hyperNode(d *pickle.Dict) (*config.Node, error) {
 	var object config.Object
 	for i := range d.Len() {
 		key, value := d.At(i)
-		if key == "data_info" {
+		if key == "data_info" || key == ownArguments {
 			continue
 		}
 		object = append(object, config.Pair{Key: key, Value: plainValue(value)})
+	}
+	n, err := config.FromValue(object)
+	if err != nil {
+		return nil, err
+	}
+	own, _ := d.Get(ownArguments)
+	if own, ok := own.(*pickle.Dict); ok {
+		for i := range own.Len() {
+			key, value := own.At(i)
+			if err := n.Set(fmt.Sprint(key), plainValue(value)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// ownArguments are those that the Python class would fail on, which ignores arguments
+// that it does not know; they replace what it gets in their place.
+const ownArguments = "openretina_go"
+
+// pythonLoss is what the Python class gets for a loss: PoissonLoss3d without arguments
+// of ours; its default where it takes modules, not configs of them.
+func (m *CoreReadout) pythonLoss(n *config.Node) (*config.Node, error) {
+	switch {
+	case n.Kind() != config.Map:
+		return n, nil
+	case m.singleCell:
+		return config.FromValue(nil)
+	}
+	var object config.Object
+	for name, value := range n.Fields() {
+		if name != "reduction" && name != "gamma_reference" {
+			object = append(object, config.Pair{Key: name, Value: value})
+		}
 	}
 	return config.FromValue(object)
 }
@@ -82,6 +117,9 @@ func plainObject(o *pickle.Object) any {
 	return object
 }
 
+// tupleArguments are lists that the Python package's own files hold as tuples.
+var tupleArguments = []string{"in_shape", "hidden_channels", "rf_location", "spat_kernel_size"}
+
 // HyperParameters are what a checkpoint stores to rebuild the model, in the order
 // of UnifiedCoreReadout's arguments, with dataInfo among them. Configs are marked
 // as the DictConfig objects that the Python package needs.
@@ -89,16 +127,29 @@ func (m *CoreReadout) HyperParameters(dataInfo *pickle.Dict) (*pickle.Dict, erro
 	if m.Hyper == nil {
 		return nil, fmt.Errorf("the model has no hyperparameters to save")
 	}
-	hyper := pickle.NewDict()
+	hyper, own := pickle.NewDict(), pickle.NewDict()
 	for name, n := range m.Hyper.Fields() {
+		if name == "loss" || name == "evaluation_loss" {
+			python, err := m.pythonLoss(n)
+			if err != nil {
+				return nil, err
+			}
+			if python.Kind() != n.Kind() || len(python.Keys()) != len(n.Keys()) {
+				own.SetString(name, treeValue(n.Value(), false))
+			}
+			n = python
+		}
 		if name == "in_shape" && dataInfo != nil {
 			hyper.SetString("data_info", dataInfo)
 		}
 		value := treeValue(n.Value(), true)
-		if list, ok := value.([]any); ok && (name == "in_shape" || name == "hidden_channels") {
+		if list, ok := value.([]any); ok && slices.Contains(tupleArguments, name) {
 			value = pickle.Tuple(list)
 		}
 		hyper.SetString(name, value)
+	}
+	if own.Len() > 0 {
+		hyper.SetString(ownArguments, own)
 	}
 	return hyper, nil
 }

@@ -3,7 +3,6 @@ package models
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -230,24 +229,27 @@ func gaussian2D(height, width int64, g gaussianShape) []float32 {
 	return toFloat32(values)
 }
 
-// kernelShape is what a penalty is made for: kernels of height and width, or of time
-// and 1.
-type kernelShape struct{ height, width int64 }
+// newSpaceSmoothness makes the penalty on spatial kernels (height, width) that a config
+// names, as the Python package looks it up among its classes. key is the argument that
+// names it.
+func newSpaceSmoothness(p nn.Path, key, class string, size [2]int64, padding *int64) (smoothness, error) {
+	switch class {
+	case "LaplaceL2norm", "FlatLaplaceL23dnorm":
+		return newLaplaceL2(p, padding)
+	case "GaussianLaplaceL2":
+		return newGaussianLaplaceL2(p, size[0], size[1], padding)
+	}
+	return nil, config.Refuse(key, "%s %q is no regularizer of space: choose LaplaceL2norm, FlatLaplaceL23dnorm or GaussianLaplaceL2", key, class)
+}
 
-// newSmoothness makes the penalty that a config names, as the Python package looks it
-// up among its classes. key is the argument that names it; corrected is that of
+// newTimeSmoothness makes the penalty on temporal kernels likewise; corrected is that of
 // laplace1d.
-func newSmoothness(p nn.Path, key, class string, k kernelShape, padding *int64, corrected bool) (smoothness, error) {
+func newTimeSmoothness(p nn.Path, key, class string, padding *int64, corrected bool) (smoothness, error) {
 	switch class {
 	case "Laplace1d":
 		return newLaplace1d(p, padding, corrected), nil
 	case "TimeLaplaceL23dnorm":
 		return newTimeLaplaceL2(p, padding, corrected), nil
-	case "LaplaceL2norm", "FlatLaplaceL23dnorm":
-		return newLaplaceL2(p, padding)
-	case "GaussianLaplaceL2":
-		return newGaussianLaplaceL2(p, k.height, k.width, padding)
 	}
-	known := []string{"Laplace1d", "TimeLaplaceL23dnorm", "LaplaceL2norm", "FlatLaplaceL23dnorm", "GaussianLaplaceL2"}
-	return nil, config.Refuse(key, "%s %q is no regularizer: choose one of %s", key, class, strings.Join(known, ", "))
+	return nil, config.Refuse(key, "%s %q is no regularizer of time: choose Laplace1d or TimeLaplaceL23dnorm", key, class)
 }

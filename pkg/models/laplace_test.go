@@ -23,20 +23,20 @@ type regularizerCase struct {
 
 // kernel is the size of the kernels that the penalty is made for: a pair, or a number
 // for square ones.
-func (c regularizerCase) kernel(t *testing.T) kernelShape {
+func (c regularizerCase) kernel(t *testing.T) [2]int64 {
 	t.Helper()
 	var side int64
 	var sides []int64
 	switch {
 	case c.Kernel == nil:
-		return kernelShape{}
+		return [2]int64{}
 	case c.Kernel.Decode(&side) == nil:
-		return kernelShape{side, side}
+		return [2]int64{side, side}
 	case c.Kernel.Decode(&sides) == nil:
-		return kernelShape{sides[0], sides[1]}
+		return [2]int64{sides[0], sides[1]}
 	}
 	t.Fatal("the recorded kernel has no size")
-	return kernelShape{}
+	return [2]int64{}
 }
 
 func TestRegularizersEqualThePythonPackages(t *testing.T) {
@@ -91,7 +91,10 @@ func testRegularizer(t *testing.T, d torch.Device, name string, c regularizerCas
 			operator, err := newLaplace(p, c.FilterSize, c.Padding)
 			return operator.apply, err
 		}
-		penalty, err := newSmoothness(p, "smooth_regularizer", c.Class, c.kernel(t), c.Padding, false)
+		penalty, err := newTimeSmoothness(p, "key", c.Class, c.Padding, false)
+		if err != nil {
+			penalty, err = newSpaceSmoothness(p, "key", c.Class, c.kernel(t), c.Padding)
+		}
 		return func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return penalty.penalty(s, x, average) }, err
 	})
 	for _, e := range store.Entries() {
@@ -158,7 +161,7 @@ func TestCorrectedTimeLaplace(t *testing.T) {
 	store := nn.NewStore(torch.CPU, rng)
 	defer store.Close()
 	for _, class := range []string{"Laplace1d", "TimeLaplaceL23dnorm"} {
-		penalty, err := newSmoothness(store.Root().Sub(class), "smooth_regularizer_temp", class, kernelShape{}, new(int64), true)
+		penalty, err := newTimeSmoothness(store.Root().Sub(class), "smooth_regularizer_temp", class, new(int64), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,9 +186,15 @@ func TestUnknownRegularizersAreRefused(t *testing.T) {
 	defer rng.Close()
 	store := nn.NewStore(torch.CPU, rng)
 	defer store.Close()
-	if _, err := newSmoothness(store.Root(), "smooth_regularizer_temp", "Laplace2d", kernelShape{}, nil, false); err == nil ||
-		!strings.Contains(err.Error(), `smooth_regularizer_temp "Laplace2d" is no regularizer: choose one of Laplace1d`) {
-		t.Errorf("error is %v", err)
+	_, spaceErr := newSpaceSmoothness(store.Root(), "smooth_regularizer_spat", "Laplace1d", [2]int64{}, nil)
+	_, timeErr := newTimeSmoothness(store.Root(), "smooth_regularizer_temp", "LaplaceL2norm", nil, false)
+	for want, err := range map[string]error{
+		`smooth_regularizer_spat "Laplace1d" is no regularizer of space`:    spaceErr,
+		`smooth_regularizer_temp "LaplaceL2norm" is no regularizer of time`: timeErr,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %s", err, want)
+		}
 	}
 	if _, err := newLaplace(store.Root(), 4, nil); err == nil || !strings.Contains(err.Error(), "Unsupported filter size 4") {
 		t.Errorf("error is %v", err)

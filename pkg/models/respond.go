@@ -56,7 +56,7 @@ func (m *CoreReadout) checkStimulus(shape []int) error {
 	}
 	want := m.StimulusShape(shape[2])
 	channels := shape[1] == want[1] || shape[1] == int(m.InShape[0]) // squashed already
-	if !channels || shape[3] != want[3] || shape[4] != want[4] {
+	if !channels || !m.TakesPixels(shape[3], shape[4]) {
 		return fmt.Errorf("a stimulus of shape %s does not fit: the model expects %d channels of %d × %d pixels",
 			torch.FormatShape(shape), want[1], want[3], want[4])
 	}
@@ -65,6 +65,17 @@ func (m *CoreReadout) checkStimulus(shape []int) error {
 			torch.FormatShape(shape), need)
 	}
 	return nil
+}
+
+// TakesPixels says whether frames of a size are those of the model's stimulus, or what
+// the model cuts out of them.
+func (m *CoreReadout) TakesPixels(height, width int) bool {
+	if core, ok := m.Core.(interface{ cutsTo() (height, width int) }); ok {
+		if h, w := core.cutsTo(); height == h && width == w {
+			return true
+		}
+	}
+	return height == int(m.InShape[2]) && width == int(m.InShape[3])
 }
 
 // MinFrames is the length of the shortest stimulus to which the model responds,

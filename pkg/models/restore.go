@@ -19,7 +19,7 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := sessionsOf(hyper)
+	sessions, err := sessionsOf(f, hyper)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +41,7 @@ var storedFamilies = []struct {
 }{
 	{"temporal_kernel_sizes", readStoredExample}, // has core and readout too: whole modules
 	{"core", readStoredUnified},
+	{"spat_kernel_size", readStoredLNP},
 }
 
 func storedFamily(hyper *config.Node) (Family, error) {
@@ -81,9 +82,12 @@ type storedModules struct {
 	DataInfo       *config.Node `yaml:"data_info"`
 }
 
-// sessionsOf reads n_neurons_dict.
-func sessionsOf(hyper *config.Node) ([]Session, error) {
+// sessionsOf reads n_neurons_dict, which a class of a single cell has no use for.
+func sessionsOf(f Family, hyper *config.Node) ([]Session, error) {
 	dict, ok := hyper.Get("n_neurons_dict")
+	if _, single := f.(interface{ singleCell() }); single && !ok {
+		return []Session{{Name: "cell", Neurons: 1}}, nil
+	}
 	if !ok || dict.Kind() != config.Map {
 		return nil, errors.New("hyper_parameters have no n_neurons_dict")
 	}

@@ -41,14 +41,20 @@ func (m *CoreReadout) Summary(stimulus []int64) ([]Layer, error) {
 			return nil, err
 		}
 		for i := range parts {
-			parts[i].Name = "core." + parts[i].Name
+			if !m.singleCell {
+				parts[i].Name = "core." + parts[i].Name
+			}
 		}
 		layers = parts
 	}
 	for _, name := range m.sessions {
 		r := m.readouts[name]
+		layer := "readout." + name
+		if m.singleCell {
+			layer = "nonlinearity"
+		}
 		layers = append(layers, Layer{
-			Name: "readout." + name, Type: className(r), Output: []int64{features[1], int64(r.NumNeurons())},
+			Name: layer, Type: className(r), Output: []int64{features[1], int64(r.NumNeurons())},
 		})
 	}
 	for i := range layers {

@@ -16,7 +16,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/data/hub"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
-	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 	"github.com/open-retina/openretina-go/pkg/train"
 )
 
@@ -47,7 +46,7 @@ func (f *Factory) sessionNames(model string) []string {
 	if err != nil {
 		return nil
 	}
-	c, err := checkpoint.Open(path)
+	c, err := models.Open(path)
 	if err != nil || c.HyperParameters == nil {
 		return nil
 	}

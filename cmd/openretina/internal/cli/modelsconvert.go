@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
@@ -84,7 +85,7 @@ func runModelsConvert(in Interrupts, opts *modelsConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := checkpoint.Open(path)
+	c, err := models.Open(path)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func runModelsInfo(in Interrupts, opts *modelsInfoOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := checkpoint.Open(path)
+	c, err := models.Open(path)
 	if err != nil {
 		return err
 	}

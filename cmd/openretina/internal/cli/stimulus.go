@@ -163,7 +163,7 @@ func shapeText(shape []int) string {
 // checkFits compares channels, length and size with those that a model takes.
 func (f *stimulusFile) checkFits(m *models.CoreReadout) error {
 	want := m.StimulusShape(f.frames)
-	if f.channels != want[1] || f.height != want[3] || f.width != want[4] {
+	if f.channels != want[1] || !m.TakesPixels(f.height, f.width) {
 		clips := ""
 		if f.hasClips {
 			clips = "clips, "
