@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/data/hub"
 	"github.com/open-retina/openretina-go/pkg/data/internal/hdf5"
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 )
@@ -184,7 +185,7 @@ func (d *directoryStimuli) normalisation() (mean, std float64) {
 }
 
 func (d directoryStimuli) build(struct{}) (StimulusReader, error) {
-	d.Directory.Path = expandHome(d.Directory.Path)
+	d.Directory.Path = hub.ExpandHome(d.Directory.Path)
 	mean, std := d.normalisation()
 	d.Mean, d.Std = &mean, &std
 	return &d, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/open-retina/openretina-go/pkg/data/hub"
 	"github.com/open-retina/openretina-go/pkg/data/internal/hdf5"
 )
 
@@ -22,7 +23,7 @@ type directoryResponses struct {
 func (d *directoryResponses) Validate() error { return d.Directory.validate() }
 
 func (d directoryResponses) build(struct{}) (ResponseReader, error) {
-	d.Directory.Path = expandHome(d.Directory.Path)
+	d.Directory.Path = hub.ExpandHome(d.Directory.Path)
 	return &d, nil
 }
 

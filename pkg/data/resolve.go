@@ -2,11 +2,6 @@ package data
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data/hub"
@@ -16,67 +11,9 @@ import (
 // the one that the config names, empty for the usual one.
 type Resolver func(ctx context.Context, pathOrURL, cacheDir string) (string, error)
 
-// ResolveCached finds what is on this machine: a path as it is, an address in the
-// cache, where it may also lie unpacked. It never uses the network; its error for
-// what is missing names the command that downloads it.
+// ResolveCached finds what is on this machine, without the network: hub.Local.
 func ResolveCached(_ context.Context, pathOrURL, cacheDir string) (string, error) {
-	if !strings.Contains(pathOrURL, "://") {
-		return existing(expandHome(pathOrURL))
-	}
-	remote, err := hub.Resolve(pathOrURL)
-	if err != nil {
-		return "", err
-	}
-	if cacheDir == "" {
-		if cacheDir, err = hub.CacheDir(os.Getenv); err != nil {
-			return "", err
-		}
-	}
-	cacheDir = expandHome(cacheDir)
-	client := &hub.Client{CacheDir: cacheDir, Offline: true}
-	if path, ok := client.Cached(remote); ok {
-		return path, nil
-	}
-	if path, ok := unpackedIn(filepath.Join(cacheDir, filepath.FromSlash(remote.Path))); ok {
-		return path, nil
-	}
-	return "", fmt.Errorf("%s is not in the cache %s; run: openretina download %s", remote.Path, cacheDir, remote.Path)
-}
-
-// existing gives a path to something that exists.
-func existing(path string) (string, error) {
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("data file %s: %w", path, errors.Unwrap(err))
-	}
-	return path, nil
-}
-
-// expandHome replaces ~/ by the home directory, as Python's expanduser.
-func expandHome(path string) string {
-	rest, ok := strings.CutPrefix(path, "~/")
-	if !ok {
-		return path
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return path
-	}
-	return filepath.Join(home, rest)
-}
-
-// unpackedIn looks beside a zip file for what it unpacks to: the Python package
-// removes an archive once it is unpacked.
-func unpackedIn(archive string) (string, bool) {
-	stem, ok := strings.CutSuffix(archive, ".zip")
-	if !ok {
-		return "", false
-	}
-	for _, extension := range []string{"", ".pickle", ".pkl", ".h5", ".hdf5"} {
-		if _, err := os.Stat(stem + extension); err == nil {
-			return stem + extension, true
-		}
-	}
-	return "", false
+	return hub.Local(pathOrURL, cacheDir)
 }
 
 // location is a path in a config: text, or the call of get_local_file_path.

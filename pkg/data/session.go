@@ -59,6 +59,23 @@ func (s *Session) Test(name string) (*Test, error) {
 	return nil, fmt.Errorf("session %s has no test stimulus %q", s.Name, name)
 }
 
+// Cells are cell_indices, the neurons' numbers in the recording; nil where they are
+// not known.
+func (s *Session) Cells() []int64 {
+	for _, f := range s.Fields {
+		if f.Name != "cell_indices" {
+			continue
+		}
+		switch v := f.Value.(type) {
+		case []int64:
+			return v
+		case *ndarray.Array:
+			return v.Int64s()
+		}
+	}
+	return nil
+}
+
 // CellTypes are the types of the neurons, group_assignment among the session's facts;
 // nil where it is not known.
 func (s *Session) CellTypes() []int64 {

@@ -11,8 +11,6 @@ type CoreDeps struct {
 	// Channels are input and hidden channels where the model's hidden_channels
 	// give them; nil leaves the core's own.
 	Channels []int64
-	// Sessions are the model's, in their order, for cores that learn something of each.
-	Sessions []string
 	// Corrected is that of Options.
 	Corrected bool
 }
@@ -45,14 +43,15 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		func(c ExampleConfig, _ struct{}) (Family, error) { return exampleFamily{c}, nil })
 	config.Register(Models, "openretina.models.linear_nonlinear.SingleCellSeparatedLNP", defaultSingleCellLNP(),
 		func(c SingleCellLNPConfig, _ struct{}) (Family, error) { return lnpFamily{c}, nil })
+	config.Register(Models, "openretina.models.spatial_contrast.SpatialContrastCoreReadout", defaultSpatialContrast(),
+		func(c SpatialContrastConfig, _ struct{}) (Family, error) { return newSpatialContrastFamily(c), nil })
+	config.Register(Models, "openretina.models.spatial_contrast.SingleCellSpatialContrast", defaultSingleContrast(),
+		func(c SingleContrastConfig, _ struct{}) (Family, error) {
+			return &singleContrastFamily{SingleContrastConfig: c}, nil
+		})
 
 	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
 		defaultSimpleCore(), SimpleCoreConfig.build)
-	config.Register(Cores, "openretina.modules.core.base_core.DummyCore", DummyCoreConfig{}, DummyCoreConfig.build)
-	config.Register(Cores, "openretina.modules.core.gru_core.ConvGRUCore",
-		defaultConvGRUCore(), ConvGRUCoreConfig.build)
-	config.Register(Cores, "openretina.modules.core.gru_core.ConditionedGRUCore",
-		ConditionedGRUCoreConfig{ConvGRUCoreConfig: defaultConvGRUCore()}, ConditionedGRUCoreConfig.build)
 
 	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
 		defaultGaussianMasks(), GaussianMaskConfig.builder)

@@ -34,6 +34,8 @@ type CoreReadout struct {
 	// singleCell is a class of one neuron, whose tensors have names of their own. It
 	// answers for any session.
 	singleCell bool
+	// lossModules is a class that takes losses as modules of Python, not as configs.
+	lossModules bool
 
 	corrected bool
 	store     *nn.Store
@@ -53,6 +55,9 @@ type Session struct {
 	Neurons int
 	// MeanActivity starts the readout's bias; nil starts it at zero.
 	MeanActivity []float32
+	// Cells are the neurons' numbers in the recording, cell_indices, by which their STA
+	// files are named; nil numbers them from 0.
+	Cells []int64
 	// CellTypes are the neurons' types, which losses by cell type need; nil where they
 	// are not known.
 	CellTypes []int64
@@ -78,6 +83,9 @@ type Options struct {
 	// Corrected computes what release 1.1.1 of the Python package computes wrongly as
 	// its later sources do; without it numbers are the release's.
 	Corrected bool
+
+	// beside is the directory of the file that a model is restored of.
+	beside string
 }
 
 // Close frees the model, an ensemble with its members.
@@ -104,8 +112,8 @@ func (m *CoreReadout) Sessions() []string {
 	return sorted
 }
 
-// Readout is the readout of a session. An unknown session is an error that names
-// the known ones.
+// Readout is the readout of a session; that of a single cell is every session's. An
+// unknown session is an error that names the known ones.
 func (m *CoreReadout) Readout(session string) (Readout, error) {
 	if m.singleCell {
 		session = m.sessions[0]
@@ -155,20 +163,26 @@ func (m *CoreReadout) stimulusChannels() int64 {
 // (batch, channels, time, height, width); those of all sessions side by side, in
 // sorted order, where session is empty.
 func (m *CoreReadout) Forward(s *torch.Scope, stimulus *torch.Tensor, session string) *torch.Tensor {
-	parts, err := m.branches(session)
+	chosen, err := m.chosen(session)
 	if err != nil {
 		s.Fail(err)
 		return nil
 	}
-	return forward(s, parts, func(core Core) *torch.Tensor { return core.Forward(s, stimulus) })
+	return forward(s, m.Core, chosen, stimulus)
 }
 
-// CoreFor is the core for the stimuli of a session.
-func (m *CoreReadout) CoreFor(session string) Core {
-	if core, ok := m.Core.(PerSession); ok {
-		return core.ForSession(session)
+// chosen are the readouts of a session; those of all, in sorted order, where session
+// is empty.
+func (m *CoreReadout) chosen(session string) ([]Readout, error) {
+	if session != "" {
+		r, err := m.Readout(session)
+		return []Readout{r}, err
 	}
-	return m.Core
+	all := make([]Readout, 0, len(m.readouts))
+	for _, name := range m.Sessions() {
+		all = append(all, m.readouts[name])
+	}
+	return all, nil
 }
 
 // responder is a Readout or a FixedReadout.
@@ -176,46 +190,14 @@ type responder interface {
 	Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor
 }
 
-// branch is a core and the readouts that take its features.
-type branch[R responder] struct {
-	core     Core
-	readouts []R
-}
-
-// branches are a session's core and readout; those of all sessions, in sorted order,
-// where session is empty: one branch where all have the same core.
-func (m *CoreReadout) branches(session string) ([]branch[Readout], error) {
-	names := []string{session}
-	if session == "" {
-		names = m.Sessions()
+// forward gives the responses of readouts side by side.
+func forward[R responder](s *torch.Scope, core Core, readouts []R, stimulus *torch.Tensor) *torch.Tensor {
+	features := core.Forward(s, stimulus)
+	responses := make([]*torch.Tensor, len(readouts))
+	for i, r := range readouts {
+		responses[i] = r.Forward(s, features)
 	}
-	var list []branch[Readout]
-	for _, name := range names {
-		r, err := m.Readout(name)
-		if err != nil {
-			return nil, err
-		}
-		core := m.CoreFor(name)
-		if len(list) == 0 || list[len(list)-1].core != core {
-			list = append(list, branch[Readout]{core: core})
-		}
-		last := &list[len(list)-1]
-		last.readouts = append(last.readouts, r)
-	}
-	return list, nil
-}
-
-// forward gives the responses of all branches' readouts side by side, to the features
-// of their cores.
-func forward[R responder](s *torch.Scope, branches []branch[R], features func(Core) *torch.Tensor) *torch.Tensor {
-	var responses []*torch.Tensor
-	for _, b := range branches {
-		of := features(b.core)
-		for _, r := range b.readouts {
-			responses = append(responses, r.Forward(s, of))
-		}
-		s.Free(of) // the readouts keep what their gradients need
-	}
+	s.Free(features) // the readouts keep what their gradients need
 	if len(responses) == 1 {
 		return responses[0]
 	}

@@ -56,7 +56,13 @@ const (
 	ReadoutPenalty
 	TotalLoss
 	EvaluationLoss
+	// Correlation is the evaluation loss with its sign turned.
+	Correlation
 )
+
+// Judges tells that a quantity says how good a model is, rather than what it is trained
+// for.
+func (q Quantity) Judges() bool { return q == EvaluationLoss || q == Correlation }
 
 // ConventionsOf gives the conventions of the class that the node `model` of a config
 // names; those of the default one where it cannot be read.

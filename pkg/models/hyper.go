@@ -46,7 +46,7 @@ func (m *CoreReadout) pythonLoss(n *config.Node) (*config.Node, error) {
 	switch {
 	case n.Kind() != config.Map:
 		return n, nil
-	case m.singleCell:
+	case m.lossModules:
 		return config.FromValue(nil)
 	}
 	var object config.Object
@@ -118,7 +118,7 @@ func plainObject(o *pickle.Object) any {
 }
 
 // tupleArguments are lists that the Python package's own files hold as tuples.
-var tupleArguments = []string{"in_shape", "hidden_channels", "rf_location", "spat_kernel_size"}
+var tupleArguments = []string{"in_shape", "hidden_channels", "rf_location", "spat_kernel_size", "spat_crop_size"}
 
 // HyperParameters are what a checkpoint stores to rebuild the model, in the order
 // of UnifiedCoreReadout's arguments, with dataInfo among them. Configs are marked
@@ -127,9 +127,12 @@ func (m *CoreReadout) HyperParameters(dataInfo *pickle.Dict) (*pickle.Dict, erro
 	if m.Hyper == nil {
 		return nil, fmt.Errorf("the model has no hyperparameters to save")
 	}
+	if dataInfo != nil {
+		m.nameCells(dataInfo)
+	}
 	hyper, own := pickle.NewDict(), pickle.NewDict()
 	for name, n := range m.Hyper.Fields() {
-		if name == "loss" || name == "evaluation_loss" {
+		if name == "loss" || name == "evaluation_loss" || name == "validation_loss" {
 			python, err := m.pythonLoss(n)
 			if err != nil {
 				return nil, err

@@ -21,6 +21,7 @@ func Load(path string, o Options) (*CoreReadout, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.beside = filepath.Dir(path)
 	m, err := FromCheckpoint(c, o)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", path, err)

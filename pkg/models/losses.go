@@ -53,7 +53,7 @@ func (o LossSummary) severalNumbers() bool { return o.PerNeuron }
 // neuron.
 func checkLosses(model *config.Node) error {
 	var problems config.Problems
-	for _, key := range []string{"loss", "evaluation_loss"} {
+	for _, key := range []string{"loss", "evaluation_loss", "validation_loss"} {
 		n, ok := model.Get(key)
 		if !ok {
 			continue

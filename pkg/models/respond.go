@@ -79,13 +79,11 @@ func (m *CoreReadout) TakesPixels(height, width int) bool {
 }
 
 // MinFrames is the length of the shortest stimulus to which the model responds,
-// with one frame.
+// with one frame; that of InShape where it does not respond to that either.
 func (m *CoreReadout) MinFrames() int {
-	in := append([]int64(nil), m.InShape...)
-	for in[1] = 1; in[1] < m.InShape[1]; in[1]++ {
-		if out, err := m.Core.OutShape(in); err == nil && out[1] > 0 {
-			break
-		}
+	n := 1
+	for n < int(m.InShape[1])+int(m.history()) && m.ResponseFrames(n) == 0 {
+		n++
 	}
-	return int(in[1])
+	return n
 }

@@ -19,6 +19,11 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	if err != nil {
 		return nil, err
 	}
+	if c, ok := f.(sizedByState); ok {
+		if f, err = c.sized(state, o.beside); err != nil {
+			return nil, err
+		}
+	}
 	sessions, err := sessionsOf(f, hyper)
 	if err != nil {
 		return nil, err
@@ -34,12 +39,21 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	return m, nil
 }
 
+// sizedByState is a family whose arguments do not tell the shapes of all tensors. It
+// gives itself for those of a state dict, whose file lies in the directory beside; that
+// is empty where there is none.
+type sizedByState interface {
+	sized(state []ndarray.Named, beside string) (Family, error)
+}
+
 // storedFamilies tell a class by an argument that only it has, and read its arguments.
 var storedFamilies = []struct {
 	argument string
 	read     func(hyper *config.Node) (Family, error)
 }{
-	{"temporal_kernel_sizes", readStoredExample}, // has core and readout too: whole modules
+	{"temporal_kernel_sizes", readStoredExample},    // has core and readout too: whole modules
+	{"sta_file_pattern", readStoredSpatialContrast}, // likewise
+	{"sta_file_name", readStoredSingleContrast},
 	{"core", readStoredUnified},
 	{"spat_kernel_size", readStoredLNP},
 }

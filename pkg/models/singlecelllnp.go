@@ -145,7 +145,7 @@ func (f lnpFamily) fill(m *CoreReadout, sessions []Session, _ bool) (err error) 
 	}
 	c := f.SingleCellLNPConfig
 	c.complete(m.corrected)
-	m.InShape, m.LearningRate, m.singleCell = c.InShape, c.LearningRate, true
+	m.InShape, m.LearningRate, m.singleCell, m.lossModules = c.InShape, c.LearningRate, true, true
 	if m.Loss, err = lossOr(c.Loss, m.Loss); err != nil {
 		return err
 	}

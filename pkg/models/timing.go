@@ -18,24 +18,46 @@ type LocalInTime interface {
 	Memory(in []int64) int64
 }
 
+// withHistory is a readout whose responses see features of earlier frames too: as many
+// first features have no response.
+type withHistory interface{ history() int64 }
+
+// history is how many features before its own a response depends on.
+func (m *CoreReadout) history() int64 {
+	longest := int64(0)
+	for _, r := range m.readouts {
+		if r, ok := r.(withHistory); ok {
+			longest = max(longest, r.history())
+		}
+	}
+	return longest
+}
+
+// timing says which part of a stimulus each response sees; false where the core does
+// not say.
+func (m *CoreReadout) timing() (Timing, bool) {
+	core, ok := m.Core.(LocalInTime)
+	if !ok {
+		return Timing{}, false
+	}
+	t, history := core.Timing(), int(m.history())
+	t.Before += history
+	t.Cut += history
+	return t, true
+}
+
 // Timing adds up what the layers see.
 func (c *simpleCore) Timing() Timing {
 	t := Timing{Stride: 1, Cut: int(c.CutFirstNFrames)}
 	if c.DownsampleKernelSize != nil {
 		t.Stride = int(c.DownsampleKernelSize[0])
 	}
-	t.Before, t.After = seen(c.layers)
-	return t
-}
-
-// seen is how many frames before and after its own a frame of the layers' output
-// depends on.
-func seen(layers []*coreLayer) (before, after int) {
-	for _, l := range layers {
-		b, a := l.conv.sees()
-		before, after = before+int(b), after+int(a)
+	for _, l := range c.layers {
+		before, after := l.conv.sees()
+		t.Before += int(before)
+		t.After += int(after)
 	}
-	return before, after
+	return t
 }
 
 // sees is how many frames before and after its own an output frame depends on. An
@@ -65,6 +87,7 @@ func (p Padding) before(kernel int64) int64 {
 // Memory counts the tensors of a forward pass. A layer's input is freed when its
 // output is there, all else at the end.
 func (c *simpleCore) Memory(in []int64) int64 {
+	const float32s = 4
 	s := size{in[1], in[2], in[3]}
 	live := in[0] * s.volume()
 	if c.squash != nil {
@@ -76,28 +99,30 @@ func (c *simpleCore) Memory(in []int64) int64 {
 		input = c.Channels[0] * s.volume()
 	}
 	live += input
-	return floatBytes * mostLive(c.layers, s, live, input)
-}
-
-// mostLive is the largest number of values that there are at a time while layers go on
-// from a tensor of size s and input values, which is one of live, and of which no more
-// than input is freed.
-func mostLive(layers []*coreLayer, s size, live, input int64) int64 {
 	most := live
-	for _, l := range layers {
+	for i, l := range c.layers {
 		s, _ = l.conv.outSize(s)
-		output := l.conv.channels() * s.volume()
+		output := c.Channels[i+1] * s.volume()
 		live += output * l.tensors()
 		if l.pool {
 			s, _ = s.after(poolKernel, poolKernel, Padding{})
-			output = l.conv.channels() * s.volume()
+			output = c.Channels[i+1] * s.volume()
 			live += output
 		}
 		most = max(most, live)
 		live -= input
 		input = output
 	}
-	return most
+	return float32s * most
+}
+
+// tensors is how many of a layer's size it makes: convolution, BatchNorm, bias and
+// ELU one each, unless they are one operation.
+func (l *coreLayer) tensors() int64 {
+	if _, ok := l.conv.(*stSeparableConv); ok {
+		return 1
+	}
+	return 4
 }
 
 func (s size) volume() int64 { return s[0] * s[1] * s[2] }

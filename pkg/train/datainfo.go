@@ -40,14 +40,21 @@ func dataInfo(d *data.Dataset) (*pickle.Dict, error) {
 }
 
 func fieldValue(v any) any {
-	if names, ok := v.([]string); ok {
-		list := make([]any, len(names))
-		for i, n := range names {
-			list[i] = n
-		}
-		return list
+	switch v := v.(type) {
+	case []string:
+		return listOf(v)
+	case []int64:
+		return listOf(v)
 	}
 	return v
+}
+
+func listOf[T any](values []T) []any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
 }
 
 // plainTree turns a value of a config into one of a checkpoint.

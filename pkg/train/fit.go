@@ -362,7 +362,7 @@ func (f *fitter) interrupted(soft context.Context) error {
 func (f *fitter) describe(metrics []metric) string {
 	text := ""
 	for _, logged := range f.Model.Conventions.Validation {
-		watched := logged.Quantity == models.DataLoss || logged.Quantity == models.EvaluationLoss
+		watched := logged.Quantity == models.DataLoss || logged.Quantity.Judges()
 		if v, ok := lookup(metrics, logged.Name); ok && watched {
 			text += fmt.Sprintf(" %s=%.4f", logged.Name, v)
 		}

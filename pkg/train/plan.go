@@ -114,7 +114,7 @@ func (p *Plan) validationMetrics() []string {
 // watched by default.
 func (p *Plan) evaluationMetric() string {
 	for _, m := range p.conventions.Validation {
-		if m.Quantity == models.EvaluationLoss {
+		if m.Quantity.Judges() {
 			return m.Name
 		}
 	}

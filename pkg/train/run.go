@@ -98,7 +98,9 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreReadout, error) {
 	var sessions []models.Session
 	for _, s := range dataset.Sessions {
-		sessions = append(sessions, models.Session{Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity, CellTypes: s.CellTypes()})
+		sessions = append(sessions, models.Session{
+			Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity, CellTypes: s.CellTypes(), Cells: s.Cells(),
+		})
 	}
 	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
 		return nil, err

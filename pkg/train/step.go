@@ -36,7 +36,7 @@ type StepMetrics struct {
 func (m StepMetrics) value(q models.Quantity) float64 {
 	return [...]float64{
 		models.DataLoss: m.TrainLoss, models.CorePenalty: m.RegularizationCore, models.ReadoutPenalty: m.RegularizationReadout,
-		models.TotalLoss: m.TotalLoss, models.EvaluationLoss: m.Evaluation,
+		models.TotalLoss: m.TotalLoss, models.EvaluationLoss: m.Evaluation, models.Correlation: -m.Evaluation,
 	}[q]
 }
 
