@@ -57,6 +57,12 @@ test: libtorch ## Run all tests.
 	@$(native) go test ./...
 	@$(native) go test -tags torchdebug ./pkg/torch
 
+KILLS ?= 50
+
+.PHONY: test-kill
+test-kill: libtorch ## Kill -9 KILLS trainings (default 50) at random moments, continue them, and compare with one that was not killed.
+	@$(native) go test ./cmd/openretina -run 'TestKilled' -v -timeout 2h -kills=$(KILLS)
+
 .PHONY: test-race
 test-race: libtorch ## Run the tests of all packages that do without tensors under the race detector.
 	@$(native) go test -race $$(scripts/list-packages.sh)

@@ -113,8 +113,11 @@ func (l *Loader) lend(b *Batch, yield func(*Batch, error) bool) (more bool) {
 // SkipRest ends the epoch under way without giving the batches that are left of
 // it. Before the first batch it does nothing.
 func (l *Loader) SkipRest() error {
-	if l.steps == nil {
+	if l.done == 0 && l.steps == nil {
 		return nil
+	}
+	if l.steps == nil { // restored: the epoch's random numbers are still to be drawn
+		l.steps = l.plan.epoch()
 	}
 	return l.finish()
 }

@@ -118,6 +118,13 @@ func TestStateAtTheEndOfAnEpoch(t *testing.T) {
 	if diff := cmp.Diff(l.State(), restored.State()); diff != "" {
 		t.Error(diff)
 	}
+	skipped := trainLoader(t, d, 1)
+	if err := errors.Join(skipped.Restore(atLast), skipped.SkipRest()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(l.State(), skipped.State()); diff != "" {
+		t.Errorf("the rest skipped before a batch was asked for: %s", diff)
+	}
 }
 
 func TestRestoreRefusesAnotherLoader(t *testing.T) {

@@ -51,8 +51,11 @@ func (f *fitter) resume() error {
 // continueFrom restores the training, and finishes what it was about to do to its
 // checkpoints.
 func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
-	for _, m := range f.callbacks.checkpoints {
-		m.startedFrom = path
+	last := orElse(f.trainer.CkptPath, "") == lastCheckpoint
+	if !last {
+		for _, m := range f.callbacks.checkpoints {
+			m.startedFrom = path
+		}
 	}
 	if err := f.restore(c); err != nil {
 		return err
@@ -64,7 +67,7 @@ func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
 	if text := own.Environment.differences(f.machine); text != "" {
 		f.log.Warn("continuing, but not exact: " + text)
 	}
-	if orElse(f.trainer.CkptPath, "") != lastCheckpoint {
+	if !last {
 		f.pending = &changes{} // another run's, or this one's at an earlier time
 		return nil
 	}
@@ -111,12 +114,23 @@ func (f *fitter) newestCheckpoint() (path string, newest *checkpoint.Checkpoint)
 			if err != nil || len(c.OptimizerStates) == 0 {
 				continue
 			}
-			if newest == nil || c.GlobalStep > newest.GlobalStep {
+			if newest == nil || later(c, newest) {
 				path, newest = candidate, c
 			}
 		}
 	}
 	return path, newest
+}
+
+// later compares by steps, then by finished epochs.
+func later(a, b *checkpoint.Checkpoint) bool {
+	finished := func(c *checkpoint.Checkpoint) int {
+		if r, err := ownState(c); err == nil && r != nil {
+			return r.Loader.Epoch
+		}
+		return int(c.Epoch)
+	}
+	return a.GlobalStep > b.GlobalStep || a.GlobalStep == b.GlobalStep && finished(a) > finished(b)
 }
 
 // checkpointsBelow are the files of a directory that could be continued, by name.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -227,6 +228,59 @@ func events(t *testing.T, dir string) []tfeventstest.Event {
 	t.Helper()
 	return slices.DeleteFunc(tfeventstest.ReadDir(t, filepath.Join(dir, "tensorboard")),
 		func(e tfeventstest.Event) bool { return e.Restart })
+}
+
+// TestContinuesFromEveryStep continues a training from each checkpoint that it wrote
+// within its epochs, those after an epoch's last step among them.
+func TestContinuesFromEveryStep(t *testing.T) {
+	whole := t.TempDir()
+	everyStep := "+training_callbacks.steps={_target_: lightning.pytorch.callbacks.ModelCheckpoint, every_n_train_steps: 1, " +
+		"save_top_k: -1, filename: '{step}'}"
+	limits := []string{everyStep, "trainer.max_epochs=-1", "+trainer.max_steps=16", "trainer.accumulate_grad_batches=2"}
+	if _, err := train(t, t.Context(), tinyRun(t, whole, limits...), &recorder{}); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := filepath.Glob(filepath.Join(whole, "checkpoints", "step=*.ckpt"))
+	if err != nil || len(steps) < 12 {
+		t.Fatalf("%d checkpoints, %v", len(steps), err)
+	}
+	want := filesBelow(t, filepath.Join(whole, "csv"))
+	for i, step := range steps {
+		if testing.Short() && i%4 != 0 {
+			continue
+		}
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		last := filepath.Join(dir, "checkpoints", "last.ckpt")
+		if err := os.Rename(filepath.Join(dir, "checkpoints", filepath.Base(step)), last); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := train(t, t.Context(), tinyRun(t, dir, append(limits, "trainer.ckpt_path=last")...), &recorder{}); err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		sameModel(t, i, last, filepath.Join(whole, "checkpoints", "last.ckpt"))
+		if got := filesBelow(t, filepath.Join(dir, "csv")); !maps.Equal(got, want) {
+			t.Errorf("%s: the log differs", step)
+		}
+	}
+}
+
+// TestAnotherMachineIsNotExact: a checkpoint of two threads continues with one, and the
+// program says that the bits may differ.
+func TestAnotherMachineIsNotExact(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := train(t, t.Context(), tinyRun(t, dir, "trainer.max_epochs=1"), &recorder{}); err != nil {
+		t.Fatal(err)
+	}
+	torch.SetThreads(2)
+	defer torch.SetThreads(1)
+	said := &strings.Builder{}
+	_, err := trainLogged(t, tinyRun(t, dir, "trainer.max_epochs=1", "trainer.ckpt_path=last"), said)
+	if err != nil || !strings.Contains(said.String(), "not exact: threads 1 → 2") {
+		t.Errorf("%v, said %s", err, said)
+	}
 }
 
 // TestContinuingElsewhereLeavesTheRun: another directory's best checkpoint stays.
