@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+	"github.com/open-retina/openretina-go/pkg/tracking/tfevents/tfeventstest"
 )
 
 var (
@@ -72,8 +76,8 @@ func (k *killable) finish(t *testing.T, dir string) {
 }
 
 // results are what must be the same however often a training was killed: all its
-// checkpoints, the rows of its log and its result. Of run.json, the config and event
-// files, which hold times, there must only be the names.
+// checkpoints, the rows of its log, TensorBoard's events and its result. Of run.json and
+// the config there must only be the files.
 func results(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -87,21 +91,65 @@ func results(t *testing.T, dir string) map[string]string {
 			return err
 		}
 		top, _, _ := strings.Cut(name, string(filepath.Separator))
-		switch top {
-		case "tensorboard", "mlruns":
-			return nil
-		case "checkpoints", "csv", "result.json":
-			content, err := os.ReadFile(path)
-			found[name] = string(content)
-			return err
+		var content []byte
+		switch {
+		case strings.Contains(name, "tfevents"):
+			return nil // below
+		case top == "checkpoints":
+			content = withoutLoggers(t, path)
+		case top == "csv", name == "result.json":
+			content, err = os.ReadFile(path)
 		}
-		found[name] = ""
-		return nil
+		found[name] = string(content)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	found["events"] = events(t, run)
 	return found
+}
+
+// events are TensorBoard's events of a run, less what tells that it was continued, and
+// less those of a training that was killed before it saved and started anew.
+func events(t *testing.T, run string) string {
+	t.Helper()
+	all := slices.DeleteFunc(tfeventstest.ReadDir(t, filepath.Join(run, "tensorboard")),
+		func(e tfeventstest.Event) bool { return e.Restart })
+	for i := len(all) - 1; i > 0; i-- {
+		if all[i] == all[0] {
+			all = all[i:]
+			break
+		}
+	}
+	return fmt.Sprintf("%+v", all)
+}
+
+// withoutLoggers is a checkpoint less the names of event files, which hold times.
+func withoutLoggers(t *testing.T, path string) []byte {
+	t.Helper()
+	c, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Extra != nil {
+		text, _ := c.Extra.Get(checkpoint.ResumeKey)
+		state := map[string]json.RawMessage{}
+		if err := json.Unmarshal([]byte(text.(string)), &state); err != nil {
+			t.Fatal(err)
+		}
+		delete(state, "loggers")
+		left, err := json.Marshal(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Extra.SetString(checkpoint.ResumeKey, string(left))
+	}
+	var b bytes.Buffer
+	if err := checkpoint.Encode(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func compareResults(t *testing.T, what string, got, want map[string]string) {

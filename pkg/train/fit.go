@@ -62,8 +62,11 @@ type fitter struct {
 	sums              *averages // of the epoch under way
 	metrics           []metric  // the newest values of all that was logged
 	pending           *changes  // what the newest last.ckpt promises
-	stopReason        string
-	logStates         map[string]json.RawMessage // of the training that is continued
+	// unsettled tells that pending may not have been done by the training that is
+	// continued, lastIsGone that its last.ckpt is missing or damaged.
+	unsettled, lastIsGone bool
+	stopReason            string
+	logStates             map[string]json.RawMessage // of the training that is continued
 }
 
 // fit trains until the epochs are done, early stopping says so, or soft is

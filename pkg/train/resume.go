@@ -48,8 +48,7 @@ func (f *fitter) resume() error {
 	return nil
 }
 
-// continueFrom restores the training, and finishes what it was about to do to its
-// checkpoints.
+// continueFrom restores the training.
 func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
 	last := orElse(f.trainer.CkptPath, "") == lastCheckpoint
 	if !last {
@@ -71,8 +70,22 @@ func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
 		f.pending = &changes{} // another run's, or this one's at an earlier time
 		return nil
 	}
-	if path != f.lastPath() {
+	f.unsettled, f.lastIsGone = true, path != f.lastPath()
+	return nil
+}
+
+// settleContinued finishes what the training that is continued was about to do to its
+// checkpoints, once the loggers run.
+func (f *fitter) settleContinued() error {
+	if !f.unsettled {
+		return nil
+	}
+	if f.lastIsGone {
 		return f.commit(f.pending)
+	}
+	c, err := f.content()
+	if err != nil {
+		return err
 	}
 	return f.settle(f.pending, c)
 }
