@@ -12,8 +12,8 @@ import (
 type objective struct {
 	model    *models.CoreReadout
 	reducer  Reducer
-	result   *Result // gets the window and warnings
-	core     models.Core
+	result   *Result     // gets the window and warnings
+	core     models.Core // nil where sessions have cores of their own
 	readouts map[string]*chosenReadout
 	needed   models.Range // frames of the stimulus
 	window   models.Range // of the response to those
@@ -22,6 +22,7 @@ type objective struct {
 // chosenReadout is a session's readout of the neurons that are asked for.
 type chosenReadout struct {
 	models.FixedReadout
+	core  models.Core
 	place map[int]int64 // in it, of the session's neurons
 }
 
@@ -32,14 +33,18 @@ func (o *objective) prepare(root *torch.Scope, frames int, targets []Neurons) er
 	if err := o.lookAt(frames); err != nil {
 		return err
 	}
-	o.core = o.model.Core.Fixed(root)
 	o.readouts = map[string]*chosenReadout{}
+	cores := map[models.Core]models.Core{} // fixed ones
 	for _, session := range sessionsOf(targets) {
 		readout, err := o.model.Readout(session)
 		if err != nil {
 			return err
 		}
-		chosen := &chosenReadout{place: map[int]int64{}}
+		core := o.model.CoreFor(session)
+		if cores[core] == nil {
+			cores[core] = core.Fixed(root)
+		}
+		chosen := &chosenReadout{core: cores[core], place: map[int]int64{}}
 		var neurons []int64
 		for _, n := range slices.Concat(targets...) {
 			if _, known := chosen.place[n.Index]; n.Session == session && !known {
@@ -49,6 +54,10 @@ func (o *objective) prepare(root *torch.Scope, frames int, targets []Neurons) er
 		}
 		chosen.FixedReadout = readout.Fixed(root, neurons)
 		o.readouts[session] = chosen
+		o.core = chosen.core
+	}
+	if len(cores) > 1 {
+		o.core = nil
 	}
 	return root.Err()
 }
@@ -69,17 +78,22 @@ func (o *objective) lookAt(frames int) error {
 
 // values gives the objective (batch) of clips (batch, channels, time, height,
 // width), clip i for targets[i]. The core runs once, over the frames that the window
-// depends on, and readouts only for the clips that need their session.
+// depends on (once for each session that has its own), and readouts only for the clips
+// that need their session.
 func (o *objective) values(s *torch.Scope, x *torch.Tensor, targets []Neurons) (*torch.Tensor, error) {
 	if int64(o.needed.Len()) < s.Dim(x, 2) {
 		x = s.Narrow(x, 2, int64(o.needed.From), int64(o.needed.Len()))
 	}
-	traces := o.traces(s, o.core.Forward(s, x), targets)
+	traces := o.traces(s, x, targets)
 	return s.Mean(s.Narrow(traces, 1, int64(o.window.From), int64(o.window.Len())), 1), s.Err()
 }
 
 // traces are the mean responses (batch, time) of each clip's neurons.
-func (o *objective) traces(s *torch.Scope, features *torch.Tensor, targets []Neurons) *torch.Tensor {
+func (o *objective) traces(s *torch.Scope, x *torch.Tensor, targets []Neurons) *torch.Tensor {
+	var features *torch.Tensor
+	if o.core != nil {
+		features = o.core.Forward(s, x)
+	}
 	var parts []*torch.Tensor
 	rows := make([][]int64, len(targets)) // of parts, of each clip's neurons
 	total := int64(0)
@@ -87,8 +101,14 @@ func (o *objective) traces(s *torch.Scope, features *torch.Tensor, targets []Neu
 		readout := o.readouts[session]
 		own, clips, neurons := readout.pairs(session, targets)
 		of := features
+		if of == nil {
+			of = x
+		}
 		if len(own) < len(targets) {
-			of = s.IndexSelect(features, 0, own)
+			of = s.IndexSelect(of, 0, own)
+		}
+		if features == nil {
+			of = readout.core.Forward(s, of)
 		}
 		parts = append(parts, readout.Pairs(s, of, clips, neurons))
 		for _, clip := range clips {

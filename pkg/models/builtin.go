@@ -11,6 +11,8 @@ type CoreDeps struct {
 	// Channels are input and hidden channels where the model's hidden_channels
 	// give them; nil leaves the core's own.
 	Channels []int64
+	// Sessions are the model's, in their order, for cores that learn something of each.
+	Sessions []string
 	// Corrected is that of Options.
 	Corrected bool
 }
@@ -52,6 +54,11 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 
 	config.Register(Cores, "openretina.modules.core.base_core.SimpleCoreWrapper",
 		defaultSimpleCore(), SimpleCoreConfig.build)
+	config.Register(Cores, "openretina.modules.core.base_core.DummyCore", DummyCoreConfig{}, DummyCoreConfig.build)
+	config.Register(Cores, "openretina.modules.core.gru_core.ConvGRUCore",
+		defaultConvGRUCore(), ConvGRUCoreConfig.build)
+	config.Register(Cores, "openretina.modules.core.gru_core.ConditionedGRUCore",
+		ConditionedGRUCoreConfig{ConvGRUCoreConfig: defaultConvGRUCore()}, ConditionedGRUCoreConfig.build)
 
 	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
 		defaultGaussianMasks(), GaussianMaskConfig.builder)

@@ -12,10 +12,18 @@ import (
 // convolution is a layer's convolution over time and space.
 type convolution interface {
 	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// channels are those of what Forward makes.
+	channels() int64
 	// outSize is that of what Forward makes of an input of size in.
 	outSize(in size) (size, error)
 	// sees is how many frames before and after its own an output frame depends on.
 	sees() (before, after int64)
+}
+
+// ofConv3d convolutions are made of PyTorch's Conv3d, which some cores initialise anew.
+type ofConv3d interface {
+	// kernels are the weights of the Conv3d, in their order.
+	kernels() []*torch.Tensor
 }
 
 // spatiallyFactored convolutions have a spatial kernel (out, in, 1, height,
@@ -29,7 +37,42 @@ type spatiallyFactored interface {
 type convSettings struct {
 	in, out, time, space int64
 	padding              Padding
+	speeds               *logSpeeds // nil: the session makes no difference
 }
+
+// logSpeeds are a parameter (1) for each session, all convolutions': by e to the power
+// of it a session's movies go through the temporal kernels faster.
+type logSpeeds struct {
+	sessions []string
+	values   map[string]*torch.Tensor
+}
+
+// paced convolutions compute with a log speed.
+type paced interface {
+	convolution
+	// at is the convolution at a log speed (1).
+	at(logSpeed *torch.Tensor) convolution
+}
+
+// newLogSpeed makes the log speed that convolutions keep for stimuli of no session in
+// particular. It is zero; none of the Python package's models ever moves it. The
+// sessions' own are listed before it.
+func (c convSettings) newLogSpeed(p nn.Path) *torch.Tensor {
+	c.shareLogSpeeds(p)
+	return p.Buffer("_log_speed_default", nn.Zeros, 1)
+}
+
+// shareLogSpeeds lists the sessions' log speeds among the convolution's parameters.
+func (c convSettings) shareLogSpeeds(p nn.Path) {
+	if c.speeds == nil {
+		return
+	}
+	for _, session := range c.speeds.sessions {
+		p.Alias("log_speed_"+session, c.speeds.values[session])
+	}
+}
+
+func (c convSettings) channels() int64 { return c.out }
 
 func (c convSettings) outSize(in size) (size, error) {
 	return in.after(size{c.time, c.space, c.space}, size{1, 1, 1}, c.padding)
@@ -86,7 +129,7 @@ func newSTSeparableConv(p nn.Path, c convSettings) (*stSeparableConv, error) {
 		sin:          p.Param("sin_weights", nn.ScaledNormal(0.01), c.out, c.in, k),
 		cos:          p.Param("cos_weights", nn.ScaledNormal(0.01), c.out, c.in, k),
 		spatial:      p.Param("weight_spatial", nn.ScaledNormal(0.01), c.out, c.in, 1, c.space, c.space),
-		logSpeed:     p.Buffer("_log_speed_default", nn.Zeros, 1),
+		logSpeed:     c.newLogSpeed(p),
 	}, nil
 }
 
@@ -95,6 +138,12 @@ func (c *stSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }
 
 func (c *stSeparableConv) spatialWeight(*torch.Scope) *torch.Tensor { return c.spatial }
+
+func (c *stSeparableConv) at(logSpeed *torch.Tensor) convolution {
+	other := *c
+	other.logSpeed, other.fixed = logSpeed, nil
+	return &other
+}
 
 // temporalKernel is w(t) = Σ_k m(t) [a_k sin(2πkτs/T) + b_k cos(2πkτs/T)] with
 // τ = t - T and s = exp(log speed), of shape (out, in, time, 1, 1).
@@ -137,10 +186,12 @@ type fullConv struct {
 }
 
 func newFullConv(p nn.Path, c convSettings) *fullConv {
-	p.Buffer("_log_speed_default", nn.Zeros, 1)
+	c.newLogSpeed(p)
 	fanIn := c.in * c.time * c.space * c.space
 	return &fullConv{c, p.Sub("conv").Param("weight", nn.ConvUniform(fanIn), c.out, c.in, c.time, c.space, c.space)}
 }
+
+func (c *fullConv) kernels() []*torch.Tensor { return []*torch.Tensor{c.weight} }
 
 func (c *fullConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.Conv3D(x, c.weight, nil, c.options())
@@ -156,7 +207,7 @@ type torchSeparableConv struct {
 func newTorchSeparableConv(p nn.Path, c convSettings) *torchSeparableConv {
 	return &torchSeparableConv{
 		convSettings: c,
-		logSpeed:     p.Buffer("_log_speed_default", nn.Zeros, 1),
+		logSpeed:     c.newLogSpeed(p),
 		spatial: p.Sub("space_conv").Param("weight", nn.ConvUniform(c.in*c.space*c.space),
 			c.out, c.in, 1, c.space, c.space),
 		temporal: p.Sub("time_conv").Param("weight", nn.ConvUniform(c.out*c.time), c.out, c.out, c.time, 1, 1),
@@ -171,9 +222,17 @@ func (c *torchSeparableConv) outSize(in size) (size, error) {
 	return s.after(size{c.time, 1, 1}, size{1, 1, 1}, c.padding)
 }
 
+func (c *torchSeparableConv) kernels() []*torch.Tensor { return []*torch.Tensor{c.spatial, c.temporal} }
+
 func (c *torchSeparableConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	y := s.Conv3D(s.Conv3D(x, c.spatial, nil, c.options()), c.temporal, nil, c.options())
 	return s.Mul(s.Exp(c.logSpeed), y)
+}
+
+func (c *torchSeparableConv) at(logSpeed *torch.Tensor) convolution {
+	other := *c
+	other.logSpeed = logSpeed
+	return &other
 }
 
 // timeIndependentConv is TimeIndependentConv3D: a convolution over space alone.
@@ -183,6 +242,7 @@ type timeIndependentConv struct {
 }
 
 func newTimeIndependentConv(p nn.Path, c convSettings) *timeIndependentConv {
+	c.shareLogSpeeds(p)
 	fanIn := c.in * c.space * c.space
 	return &timeIndependentConv{c, p.Sub("conv").Param("weight", nn.ConvUniform(fanIn), c.out, c.in, 1, c.space, c.space)}
 }
@@ -190,6 +250,8 @@ func newTimeIndependentConv(p nn.Path, c convSettings) *timeIndependentConv {
 func (c *timeIndependentConv) outSize(in size) (size, error) {
 	return in.after(size{1, c.space, c.space}, size{1, 1, 1}, c.padding)
 }
+
+func (c *timeIndependentConv) kernels() []*torch.Tensor { return []*torch.Tensor{c.weight} }
 
 func (c *timeIndependentConv) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.Conv3D(x, c.weight, nil, c.options())

@@ -163,26 +163,20 @@ func (m *CoreReadout) stimulusChannels() int64 {
 // (batch, channels, time, height, width); those of all sessions side by side, in
 // sorted order, where session is empty.
 func (m *CoreReadout) Forward(s *torch.Scope, stimulus *torch.Tensor, session string) *torch.Tensor {
-	chosen, err := m.chosen(session)
+	parts, err := m.branches(session)
 	if err != nil {
 		s.Fail(err)
 		return nil
 	}
-	return forward(s, m.Core, chosen, stimulus)
+	return forward(s, parts, func(core Core) *torch.Tensor { return core.Forward(s, stimulus) })
 }
 
-// chosen are the readouts of a session; those of all, in sorted order, where session
-// is empty.
-func (m *CoreReadout) chosen(session string) ([]Readout, error) {
-	if session != "" {
-		r, err := m.Readout(session)
-		return []Readout{r}, err
+// CoreFor is the core for the stimuli of a session.
+func (m *CoreReadout) CoreFor(session string) Core {
+	if core, ok := m.Core.(PerSession); ok {
+		return core.ForSession(session)
 	}
-	all := make([]Readout, 0, len(m.readouts))
-	for _, name := range m.Sessions() {
-		all = append(all, m.readouts[name])
-	}
-	return all, nil
+	return m.Core
 }
 
 // responder is a Readout or a FixedReadout.
@@ -190,14 +184,46 @@ type responder interface {
 	Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor
 }
 
-// forward gives the responses of readouts side by side.
-func forward[R responder](s *torch.Scope, core Core, readouts []R, stimulus *torch.Tensor) *torch.Tensor {
-	features := core.Forward(s, stimulus)
-	responses := make([]*torch.Tensor, len(readouts))
-	for i, r := range readouts {
-		responses[i] = r.Forward(s, features)
+// branch is a core and the readouts that take its features.
+type branch[R responder] struct {
+	core     Core
+	readouts []R
+}
+
+// branches are a session's core and readout; those of all sessions, in sorted order,
+// where session is empty: one branch where all have the same core.
+func (m *CoreReadout) branches(session string) ([]branch[Readout], error) {
+	names := []string{session}
+	if session == "" {
+		names = m.Sessions()
 	}
-	s.Free(features) // the readouts keep what their gradients need
+	var list []branch[Readout]
+	for _, name := range names {
+		r, err := m.Readout(name)
+		if err != nil {
+			return nil, err
+		}
+		core := m.CoreFor(name)
+		if len(list) == 0 || list[len(list)-1].core != core {
+			list = append(list, branch[Readout]{core: core})
+		}
+		last := &list[len(list)-1]
+		last.readouts = append(last.readouts, r)
+	}
+	return list, nil
+}
+
+// forward gives the responses of all branches' readouts side by side, to the features
+// of their cores.
+func forward[R responder](s *torch.Scope, branches []branch[R], features func(Core) *torch.Tensor) *torch.Tensor {
+	var responses []*torch.Tensor
+	for _, b := range branches {
+		of := features(b.core)
+		for _, r := range b.readouts {
+			responses = append(responses, r.Forward(s, of))
+		}
+		s.Free(of) // the readouts keep what their gradients need
+	}
 	if len(responses) == 1 {
 		return responses[0]
 	}

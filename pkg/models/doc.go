@@ -23,6 +23,25 @@ type Core interface {
 	Fixed(s *torch.Scope) Core
 }
 
+// PerSession is a core whose features depend on the session.
+type PerSession interface {
+	Core
+	// ForSession is the core for a session's stimuli. It shares the weights, and is the
+	// same value for sessions that make no difference.
+	ForSession(session string) Core
+}
+
+// Recurrent is a core whose features depend on all frames before: convolutions that see
+// a bounded stretch, and a state that goes over what they give.
+type Recurrent interface {
+	Core
+	// Convolutions is the core up to the state.
+	Convolutions() LocalInTime
+	// Continue gives the core's features to some frames of Convolutions', and the state
+	// behind the last of them. state is that before the first; nil at a stimulus' start.
+	Continue(s *torch.Scope, features, state *torch.Tensor) (out, last *torch.Tensor)
+}
+
 // Readout turns features into the responses (batch, time, neurons) of one
 // session.
 type Readout interface {

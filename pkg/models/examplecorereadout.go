@@ -67,7 +67,7 @@ func (f exampleFamily) hyper(m *CoreReadout) (*config.Node, error) {
 func (f exampleFamily) fill(m *CoreReadout, sessions []Session, fresh bool) (err error) {
 	c := f.ExampleConfig
 	m.InShape, m.LearningRate = c.InShape, c.LearningRate
-	m.Core, err = newSimpleCore(m.store.Root().Sub("core"), SimpleCoreConfig{
+	m.Core, err = newSimpleCore(CoreDeps{Path: m.store.Root().Sub("core"), Corrected: m.corrected}, SimpleCoreConfig{
 		Channels:            append([]int64{c.InShape[0]}, c.HiddenChannels...),
 		TemporalKernelSizes: c.TemporalKernelSizes, SpatialKernelSizes: c.SpatialKernelSizes,
 		GammaInput: c.CoreGammaInput, GammaTemporal: c.CoreGammaTemporal,

@@ -74,6 +74,7 @@ func TestCheckpointsGiveThePythonPackagesOutputs(t *testing.T) {
 		"legacy_core_readout/checkpoint.ckpt", "legacy_core_readout/checkpoint_nonzip.ckpt",
 		"legacy_core_readout/state.safetensors", "full_conv/checkpoint.ckpt",
 		"goldin_time_independent/checkpoint.ckpt", "same_padding_pool/checkpoint.ckpt", "downsample_grey/checkpoint.ckpt",
+		"gru/checkpoint.ckpt", "gru_off_default/checkpoint.ckpt", "separable_conv/checkpoint.ckpt",
 		"spatial_contrast/checkpoint.ckpt",
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -109,7 +110,14 @@ func testCheckpoint(t *testing.T, d torch.Device, file string) {
 }
 
 func TestStateDictIsTheFiles(t *testing.T) {
-	m := load(t, "hoefling_low_res", "checkpoint.ckpt")
+	for _, family := range []string{"hoefling_low_res", "gru", "separable_conv"} {
+		t.Run(family, func(t *testing.T) { testStateDict(t, family) })
+	}
+}
+
+func testStateDict(t *testing.T, family string) {
+	t.Helper()
+	m := load(t, family, "checkpoint.ckpt")
 	state, err := m.Store().StateDict()
 	if err != nil {
 		t.Fatal(err)

@@ -64,3 +64,31 @@ func (p *Padding) check() error {
 	}
 	return nil
 }
+
+// Truth is a bool as Python takes any value for one: zero, null and what is empty are
+// false.
+type Truth bool
+
+// Forms are those that the Python package's configs use.
+func (Truth) Forms() []any { return []any{false, int64(0), []int64{}, config.Words{"same", "valid"}} }
+
+// UnmarshalNode reads any value.
+func (t *Truth) UnmarshalNode(n *config.Node) error {
+	switch v := n.Value().(type) {
+	case nil:
+		*t = false
+	case bool:
+		*t = Truth(v)
+	case int64:
+		*t = v != 0
+	case float64:
+		*t = v != 0
+	case string:
+		*t = v != ""
+	case []any:
+		*t = len(v) > 0
+	default:
+		*t = true
+	}
+	return nil
+}

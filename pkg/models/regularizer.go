@@ -7,16 +7,24 @@ import (
 
 // Regularizer is Σ γ · penalty over the penalties whose γ is not zero.
 func (c *simpleCore) Regularizer(s *torch.Scope) *torch.Tensor {
-	total := s.Zeros()
-	for _, p := range []struct {
-		gamma   float64
-		penalty func(*torch.Scope) *torch.Tensor
-	}{
+	return weighted(s, []gammaPenalty{
 		{c.GammaInput, c.inputSmoothness},
 		{c.GammaHidden, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, "gamma_hidden", c.layers[1:]) }},
 		{c.GammaTemporal, c.temporalSmoothness},
 		{c.GammaInSparse, func(s *torch.Scope) *torch.Tensor { return c.groupSparsity(s, "gamma_in_sparse", c.layers) }},
-	} {
+	})
+}
+
+// gammaPenalty is a penalty and its weight.
+type gammaPenalty struct {
+	gamma   float64
+	penalty func(*torch.Scope) *torch.Tensor
+}
+
+// weighted is Σ γ · penalty; a penalty without weight is not computed.
+func weighted(s *torch.Scope, penalties []gammaPenalty) *torch.Tensor {
+	total := s.Zeros()
+	for _, p := range penalties {
 		if p.gamma != 0 {
 			total = s.Add(total, s.MulScalar(p.penalty(s), p.gamma))
 		}
@@ -60,7 +68,7 @@ func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
 		}
 		return total
 	case "separable":
-		return temporalLaplace(s, c.layers[0].conv.(*torchSeparableConv).temporal)
+		return temporalLaplace(s, c.layers[0].conv.(*torchSeparableConv).temporal, c.corrected)
 	}
 	s.Fail(config.Refuse("gamma_temporal", "Temporal smoothness not supported for convolution_type=%s. "+
 		"Set the temporal smoothness regularization weight to 0.0 to still use this conv type.", c.ConvolutionType))
@@ -79,12 +87,11 @@ func temporalSmoothing(s *torch.Scope, sin, cos *torch.Tensor) *torch.Tensor {
 	return s.MulScalar(sum, 1/float64(out))
 }
 
-// temporalLaplace is the signed sum of the kernel (out, in, time, 1, 1) filtered
-// by [-1 2 -1], as release 1.1.1 computes it.
-func temporalLaplace(s *torch.Scope, kernel *torch.Tensor) *torch.Tensor {
-	filter := s.FromFloat32([]float32{-1, 2, -1}, 1, 1, 3, 1, 1)
-	flat := s.Reshape(kernel, -1, 1, s.Dim(kernel, 2), 1, 1)
-	return s.Sum(s.Conv3D(flat, filter, nil, torch.Conv3DOptions{}))
+// temporalLaplace is Laplace1d without padding of the kernel (out, in, time, 1, 1), whose
+// filter the core does not keep in files.
+func temporalLaplace(s *torch.Scope, kernel *torch.Tensor, corrected bool) *torch.Tensor {
+	l := laplace1d{filter: s.FromFloat32(laplaceTime, 1, 1, int64(len(laplaceTime))), corrected: corrected}
+	return l.penalty(s, kernel, false)
 }
 
 func (c *simpleCore) unsupported(s *torch.Scope, gamma string) *torch.Tensor {

@@ -49,13 +49,22 @@ func (c *simpleCore) OutShape(in []int64) ([]int64, error) {
 			return nil, config.Refuse("downsample_input_kernel_size", "downsample_input_kernel_size: %v", err)
 		}
 	}
-	for i, l := range c.layers {
-		if s, err = l.outSize(s); err != nil {
-			return nil, config.Refuse("spatial_kernel_sizes", "layer %d: %v", i, err)
-		}
+	if s, err = sizeAfter(c.layers, s); err != nil {
+		return nil, err
 	}
 	s[0] = max(s[0]-c.CutFirstNFrames, 0)
 	return []int64{c.Channels[len(c.Channels)-1], s[0], s[1], s[2]}, nil
+}
+
+// sizeAfter is the size of what layers make of a tensor of size s.
+func sizeAfter(layers []*coreLayer, s size) (size, error) {
+	var err error
+	for i, l := range layers {
+		if s, err = l.outSize(s); err != nil {
+			return s, config.Refuse("spatial_kernel_sizes", "layer %d: %v", i, err)
+		}
+	}
+	return s, nil
 }
 
 func (l *coreLayer) outSize(s size) (size, error) {

@@ -90,41 +90,31 @@ func (c *SimpleCoreConfig) validateSizes() error {
 // and optional dropout and pooling (Höfling et al. 2024).
 type simpleCore struct {
 	SimpleCoreConfig
+	corrected  bool // of CoreDeps
 	laplace    laplaceL2
 	layers     []*coreLayer
 	squash     *torch.Tensor
 	squashedTo string // path of squash, for errors
 }
 
-type coreLayer struct {
-	path                    string
-	conv                    convolution
-	normWeight, normBias    *torch.Tensor
-	runningMean, runningVar *torch.Tensor
-	batches                 *torch.Tensor
-	bias                    *torch.Tensor
-	dropout                 float64
-	pool                    bool
-	last                    bool
-}
-
 func (c SimpleCoreConfig) build(d CoreDeps) (Core, error) {
-	core, err := newSimpleCore(d.Path, c)
+	core, err := newSimpleCore(d, c)
 	if err != nil {
 		return nil, err
 	}
 	return core, nil
 }
 
-func newSimpleCore(p nn.Path, c SimpleCoreConfig) (*simpleCore, error) {
+func newSimpleCore(d CoreDeps, c SimpleCoreConfig) (*simpleCore, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	p := d.Path
 	smooth, err := newLaplaceL2(p.Sub("_input_weights_regularizer_spatial"), new(int64)) // without padding
 	if err != nil {
 		return nil, err
 	}
-	core := &simpleCore{SimpleCoreConfig: c, laplace: smooth}
+	core := &simpleCore{SimpleCoreConfig: c, corrected: d.Corrected, laplace: smooth}
 	for i := range c.TemporalKernelSizes {
 		layer, err := c.newLayer(p.Sub("features").Subf("layer%d", i), i)
 		if err != nil {
@@ -152,16 +142,14 @@ func (c *SimpleCoreConfig) newLayer(p nn.Path, i int) (*coreLayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	norm := p.Sub("norm")
 	return &coreLayer{
 		path: p.String(), conv: conv,
-		normWeight: norm.Param("weight", nn.Ones, out), normBias: norm.Param("bias", nn.Zeros, out),
-		runningMean: norm.Buffer("running_mean", nn.Zeros, out), runningVar: norm.Buffer("running_var", nn.Ones, out),
-		batches: norm.Buffer("num_batches_tracked", nn.ZeroCount),
-		bias:    p.Sub("bias").Param("bias", nn.Zeros, 1, out, 1, 1, 1),
-		dropout: c.DropoutRate,
-		pool:    c.MaxPoolEveryNLayers != nil && i%*c.MaxPoolEveryNLayers == 0,
-		last:    i == len(c.TemporalKernelSizes)-1,
+		norm:       newBatchNorm(p.Sub("norm"), out, true, normMomentum),
+		bias:       p.Sub("bias").Param("bias", nn.Zeros, 1, out, 1, 1, 1),
+		activation: "ELU",
+		dropout:    c.DropoutRate,
+		pool:       c.MaxPoolEveryNLayers != nil && i%*c.MaxPoolEveryNLayers == 0,
+		last:       i == len(c.TemporalKernelSizes)-1,
 	}, nil
 }
 
@@ -172,13 +160,7 @@ func (c *simpleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	if c.DownsampleKernelSize != nil {
 		x = s.AvgPool3D(x, *c.DownsampleKernelSize)
 	}
-	for _, l := range c.layers {
-		in := x
-		x = l.forward(s, in)
-		if in != stimulus {
-			s.Free(in) // the layer keeps what its gradient needs
-		}
-	}
+	x = forwardLayers(s, c.layers, x, stimulus)
 	if c.CutFirstNFrames == 0 {
 		return x // even an empty cut would have a gradient to compute
 	}
@@ -188,14 +170,7 @@ func (c *simpleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 // Fixed works out the temporal kernels.
 func (c *simpleCore) Fixed(s *torch.Scope) Core {
 	fixed := *c
-	fixed.layers = slices.Clone(c.layers)
-	for i, l := range c.layers {
-		if conv, ok := l.conv.(*stSeparableConv); ok {
-			layer := *l
-			layer.conv = conv.fix(s)
-			fixed.layers[i] = &layer
-		}
-	}
+	fixed.layers = fixedLayers(s, c.layers)
 	return &fixed
 }
 
@@ -208,51 +183,6 @@ func (c *simpleCore) squashColors(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 	defer s.Enter(c.squashedTo)()
 	weighted := s.Mul(x, s.Reshape(c.squash, 1, -1, 1, 1, 1))
 	return s.SumKeep(weighted, 1)
-}
-
-// BatchNorm3d's defaults, as SimpleCoreWrapper leaves them.
-const (
-	normMomentum = 0.1
-	normEps      = 1e-5
-)
-
-// poolKernel is that of the layers' MaxPool3d.
-var poolKernel = [3]int64{1, 2, 2}
-
-func (l *coreLayer) forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	defer s.Enter(l.path)()
-	x = l.activate(s, x)
-	if s.Training() {
-		s.AddInPlace(l.batches, 1)
-	}
-	if l.dropout > 0 && s.Training() {
-		x = dropChannels(s, x, l.dropout)
-	}
-	if l.pool {
-		x = s.MaxPool3D(x, poolKernel)
-	}
-	return x
-}
-
-// activate is ELU(BatchNorm(convolution) + bias): one operation where the
-// convolution has one for it.
-func (l *coreLayer) activate(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	if conv, ok := l.conv.(*stSeparableConv); ok {
-		return s.SeparableLayer(x, torch.SeparableLayer{
-			Spatial: conv.spatial, Temporal: conv.temporalKernel(s), Padding: conv.padding.Size, Same: conv.padding.Same,
-			NormWeight: l.normWeight, NormBias: l.normBias, RunningMean: l.runningMean, RunningVar: l.runningVar,
-			Momentum: normMomentum, Eps: normEps, Shift: l.bias,
-			FramesFirst: l.last,
-		})
-	}
-	y := s.BatchNorm(l.conv.Forward(s, x), l.normWeight, l.normBias, l.runningMean, l.runningVar, normMomentum, normEps)
-	return s.ELU(s.Add(y, l.bias))
-}
-
-// dropChannels is Dropout3d: it zeroes whole channels of each clip.
-func dropChannels(s *torch.Scope, x *torch.Tensor, rate float64) *torch.Tensor {
-	kept := s.Bernoulli(s.Rand(), 1-rate, s.Dim(x, 0), s.Dim(x, 1), 1, 1, 1)
-	return s.Mul(x, s.MulScalar(kept, 1/(1-rate)))
 }
 
 func toFloat32(values []float64) []float32 {

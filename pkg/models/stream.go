@@ -33,7 +33,8 @@ type FrameSource interface {
 // responses (clips, frames, neurons), float32, of some clips or of a stretch of
 // one, which follow each other in C order; all of them together are the responses
 // to the whole stimulus, of shape (clips, ResponseFrames, neurons). The memory it
-// takes does not depend on the stimulus' length, unless the core sees all of it.
+// takes does not depend on the stimulus' length, unless the core does not say what its
+// features see.
 func (m *CoreReadout) RespondStream(
 	ctx context.Context, source FrameSource, session string, emit func(responses *ndarray.Array) error,
 ) error {
@@ -57,19 +58,19 @@ func (m *CoreReadout) respondCut(
 	defer runtime.UnlockOSThread()
 	scope := torch.NewScope(m.device)
 	defer scope.Close()
-	readouts, err := m.fixed(ctx, scope, session)
+	p, err := m.newPass(ctx, scope, session)
 	if err != nil {
 		return err
 	}
-	respond := func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return forward(s, m.Core, readouts, x) }
 	for clip := 0; clip < c.clips; clip += c.clipsAtOnce {
 		clips := Range{clip, min(clip+c.clipsAtOnce, c.clips)}
+		p.forget()
 		for _, piece := range c.stretches {
 			stimulus, err := source.Read(clips, piece.frames)
 			if err != nil {
 				return err
 			}
-			responses, err := m.compute(ctx, stimulus, respond)
+			responses, err := p.respond(ctx, stimulus, piece)
 			if err != nil {
 				return err
 			}
@@ -79,25 +80,6 @@ func (m *CoreReadout) respondCut(
 		}
 	}
 	return nil
-}
-
-// fixed works out the readouts of a session, or of all, for as long as scope lives.
-func (m *CoreReadout) fixed(ctx context.Context, scope *torch.Scope, session string) ([]FixedReadout, error) {
-	chosen, err := m.chosen(session)
-	if err != nil {
-		return nil, err
-	}
-	readouts := make([]FixedReadout, len(chosen))
-	for i, r := range chosen {
-		err := scope.Do(ctx, torch.Inference, func(s *torch.Scope) error {
-			readouts[i] = r.Fixed(s, nil).Keep(s)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return readouts, nil
 }
 
 // ResponseFrames is how many frames the responses to a clip have.
@@ -150,6 +132,24 @@ func (m *CoreReadout) cut(shape [5]int, neurons int) cutting {
 	return c
 }
 
+// timing is that of the core, up to its state if it has one, and of the readouts'
+// histories; false where the core does not say.
+func (m *CoreReadout) timing() (Timing, bool) {
+	var t Timing
+	switch core := m.Core.(type) {
+	case LocalInTime:
+		t = core.Timing()
+	case Recurrent:
+		t = core.Convolutions().Timing()
+	default:
+		return t, false
+	}
+	history := int(m.history())
+	t.Before += history
+	t.Cut += history
+	return t, true
+}
+
 // overlap is how many blocks two neighbouring pieces share.
 func (t Timing) overlap() int { return max(0, max(t.Before, t.Cut)+t.After) }
 
@@ -184,6 +184,9 @@ func (m *CoreReadout) Needed(frames int, responses Range) (stimulus, own Range) 
 	if !local {
 		return Range{0, frames}, responses
 	}
+	if _, ok := m.Core.(Recurrent); ok { // on all that is before
+		return m.stretch(frames, Range{0, responses.To}, t).frames, responses
+	}
 	piece := m.stretch(frames, responses, t)
 	return piece.frames, piece.wanted
 }
@@ -195,7 +198,7 @@ func (m *CoreReadout) memory(channels, frames, neurons int) int64 {
 	const otherwise = 12
 	in := []int64{int64(channels), int64(frames), m.InShape[2], m.InShape[3]}
 	bytes := otherwise * float32s * in[0] * in[1] * in[2] * in[3]
-	if core, ok := m.Core.(LocalInTime); ok {
+	if core, ok := m.Core.(interface{ Memory(in []int64) int64 }); ok {
 		bytes = core.Memory(in)
 	}
 	if features, err := m.Core.OutShape(in); err == nil {

@@ -79,7 +79,10 @@ func sameResponses(t *testing.T, where string, got, want *ndarray.Array) {
 // checkCuts cuts clips of several lengths after every step responses.
 func checkCuts(t *testing.T, m *CoreReadout, steps ...int) {
 	t.Helper()
-	timing, _ := m.timing()
+	timing, known := m.timing()
+	if !known {
+		t.Fatalf("%T does not say what it sees", m.Core)
+	}
 	least := m.MinFrames()
 	for _, step := range steps {
 		one := least + (step-1)*timing.Stride // frames with step responses

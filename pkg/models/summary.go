@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -127,35 +128,63 @@ func (c *simpleCore) summary(in []int64) (layers []Layer, err error) {
 		}
 		add("downsample", "avg_pool3d")
 	}
-	for i, l := range c.layers {
-		at := fmt.Sprintf("features.layer%d.", i)
-		if s, err = l.conv.outSize(s); err != nil {
-			return nil, err
-		}
-		channels = c.Channels[i+1]
-		add(at+"conv", className(l.conv))
-		layers[len(layers)-1].kept = keptByComposedLayer
-		if _, fused := l.conv.(*stSeparableConv); fused {
-			layers[len(layers)-1].kept = keptByFusedLayer
-		}
-		add(at+"norm", "BatchNorm3d")
-		add(at+"bias", "Bias3DLayer")
-		add(at+"nonlin", "ELU")
-		if l.dropout > 0 {
-			add(at+"dropout", "Dropout3d")
-		}
-		if l.pool {
-			if s, err = s.after(poolKernel, poolKernel, Padding{}); err != nil {
-				return nil, err
-			}
-			add(at+"pool", "MaxPool3d")
-		}
+	parts, s, err := summaryOfLayers(c.layers, s)
+	if err != nil {
+		return nil, err
 	}
+	layers, channels = append(layers, parts...), c.Channels[len(c.Channels)-1]
 	if c.CutFirstNFrames > 0 {
 		s[0] = max(s[0]-c.CutFirstNFrames, 0)
 		add("cut_first_n_frames", "slice")
 	}
 	return layers, nil
+}
+
+// summaryOfLayers are the parts of layers that go on from size s, and the size that
+// they end with.
+func summaryOfLayers(layers []*coreLayer, s size) (parts []Layer, end size, err error) {
+	for _, l := range layers {
+		if s, err = l.conv.outSize(s); err != nil {
+			return nil, s, err
+		}
+		add := func(name, class string) {
+			if l.numbered {
+				name = strconv.Itoa(map[string]int{"conv": 0, "nonlin": 1}[name])
+			}
+			parts = append(parts, Layer{
+				Name: strings.TrimPrefix(l.path+"."+name, "core."), Type: class,
+				Output: []int64{l.conv.channels(), s[0], s[1], s[2]},
+			})
+		}
+		add("conv", className(l.conv))
+		parts[len(parts)-1].kept = l.kept()
+		if l.norm != nil {
+			add("norm", "BatchNorm3d")
+		}
+		if l.bias != nil {
+			add("bias", "Bias3DLayer")
+		}
+		if l.scale != nil {
+			add("scale", "Scale3DLayer")
+		}
+		if l.activation != "" {
+			add("nonlin", l.activation)
+		}
+		if l.dropout > 0 {
+			add("dropout", "Dropout3d")
+		}
+		if l.pool {
+			if s, err = s.after(poolKernel, poolKernel, Padding{}); err != nil {
+				return nil, s, err
+			}
+			add("pool", "MaxPool3d")
+		}
+		if l.film != nil {
+			add("film", "FiLM")
+			parts[len(parts)-1].Name = strings.TrimPrefix(l.film.path, "core.")
+		}
+	}
+	return parts, s, nil
 }
 
 // The activations of a step, in tensors of the size of a layer's output: what the
@@ -164,6 +193,9 @@ func (c *simpleCore) summary(in []int64) (layers []Layer, err error) {
 const (
 	keptByFusedLayer    = 4 // SeparableLayer, one operation
 	keptByComposedLayer = 9 // convolution, BatchNorm, bias and ELU each with their own
+	// What the input gives the gates, the gates, the gradients of both, and the states
+	// before and after.
+	keptByGRU = 12
 )
 
 // floatBytes is the size of a float32.

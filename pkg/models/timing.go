@@ -33,31 +33,24 @@ func (m *CoreReadout) history() int64 {
 	return longest
 }
 
-// timing says which part of a stimulus each response sees; false where the core does
-// not say.
-func (m *CoreReadout) timing() (Timing, bool) {
-	core, ok := m.Core.(LocalInTime)
-	if !ok {
-		return Timing{}, false
-	}
-	t, history := core.Timing(), int(m.history())
-	t.Before += history
-	t.Cut += history
-	return t, true
-}
-
 // Timing adds up what the layers see.
 func (c *simpleCore) Timing() Timing {
 	t := Timing{Stride: 1, Cut: int(c.CutFirstNFrames)}
 	if c.DownsampleKernelSize != nil {
 		t.Stride = int(c.DownsampleKernelSize[0])
 	}
-	for _, l := range c.layers {
-		before, after := l.conv.sees()
-		t.Before += int(before)
-		t.After += int(after)
-	}
+	t.Before, t.After = seen(c.layers)
 	return t
+}
+
+// seen is how many frames before and after its own a frame of the layers' output
+// depends on.
+func seen(layers []*coreLayer) (before, after int) {
+	for _, l := range layers {
+		b, a := l.conv.sees()
+		before, after = before+int(b), after+int(a)
+	}
+	return before, after
 }
 
 // sees is how many frames before and after its own an output frame depends on. An
@@ -87,7 +80,6 @@ func (p Padding) before(kernel int64) int64 {
 // Memory counts the tensors of a forward pass. A layer's input is freed when its
 // output is there, all else at the end.
 func (c *simpleCore) Memory(in []int64) int64 {
-	const float32s = 4
 	s := size{in[1], in[2], in[3]}
 	live := in[0] * s.volume()
 	if c.squash != nil {
@@ -99,30 +91,28 @@ func (c *simpleCore) Memory(in []int64) int64 {
 		input = c.Channels[0] * s.volume()
 	}
 	live += input
+	return floatBytes * mostLive(c.layers, s, live, input)
+}
+
+// mostLive is the largest number of values that there are at a time while layers go on
+// from a tensor of size s and input values, which is one of live, and of which no more
+// than input is freed.
+func mostLive(layers []*coreLayer, s size, live, input int64) int64 {
 	most := live
-	for i, l := range c.layers {
+	for _, l := range layers {
 		s, _ = l.conv.outSize(s)
-		output := c.Channels[i+1] * s.volume()
+		output := l.conv.channels() * s.volume()
 		live += output * l.tensors()
 		if l.pool {
 			s, _ = s.after(poolKernel, poolKernel, Padding{})
-			output = c.Channels[i+1] * s.volume()
+			output = l.conv.channels() * s.volume()
 			live += output
 		}
 		most = max(most, live)
 		live -= input
 		input = output
 	}
-	return float32s * most
-}
-
-// tensors is how many of a layer's size it makes: convolution, BatchNorm, bias and
-// ELU one each, unless they are one operation.
-func (l *coreLayer) tensors() int64 {
-	if _, ok := l.conv.(*stSeparableConv); ok {
-		return 1
-	}
-	return 4
+	return most
 }
 
 func (s size) volume() int64 { return s[0] * s[1] * s[2] }

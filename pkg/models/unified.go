@@ -68,7 +68,7 @@ func (f unifiedFamily) check() error { return checkBuilt(f, f.Core) }
 // fill tells what is wrong with any of core, losses and readouts.
 func (f unifiedFamily) fill(m *CoreReadout, sessions []Session, fresh bool) error {
 	m.InShape, m.LearningRate = f.InShape, f.LearningRate
-	features, err := f.buildCore(m)
+	features, err := f.buildCore(m, sessions)
 	if err = errors.Join(err, f.chooseLosses(m)); err == nil && fresh && takesShape(f.Readout) {
 		if err := m.firstStep(); err != nil {
 			return err
@@ -86,12 +86,15 @@ func (f unifiedFamily) fill(m *CoreReadout, sessions []Session, fresh bool) erro
 
 // buildCore makes the core and gives the shape of its features; nil where it is not
 // known.
-func (f unifiedFamily) buildCore(m *CoreReadout) (features []int64, err error) {
+func (f unifiedFamily) buildCore(m *CoreReadout, sessions []Session) (features []int64, err error) {
 	if f.Core == nil {
 		return nil, config.Refuse("core", "the model has no core")
 	}
 	shaped := isStimulusShape(f.InShape)
 	deps := CoreDeps{Path: m.store.Root().Sub("core"), Corrected: m.corrected}
+	for _, session := range sessions {
+		deps.Sessions = append(deps.Sessions, session.Name)
+	}
 	if f.HiddenChannels != nil {
 		stimulus := int64(1)
 		if shaped {

@@ -111,3 +111,47 @@ func (s *Scope) BatchNorm(x, weight, bias, mean, variance *Tensor, momentum, eps
 			s.Training(), momentum, eps)
 	}, x, weight, bias, mean, variance)
 }
+
+// GRUGate has the convolutions of one gate of a convolutional GRU: of the input and
+// of the state, both (channels out, channels in / groups, height, width) and (channels
+// out).
+type GRUGate struct {
+	Input, InputBias, Hidden, HiddenBias *Tensor
+}
+
+// ConvGRU are the weights of a convolutional GRU. Padding is that of the input's
+// convolutions; the state's kernels are odd and keep its size.
+type ConvGRU struct {
+	Reset, Update, Out GRUGate
+	Padding, Groups    int64
+}
+
+// ConvGRU goes over the frames of x (batch, channels, time, height, width) and gives
+// the states (batch, channels out, time, height, width), in memory all of a frame
+// together:
+//
+//	r, u = sigmoid(input(x) + hidden(h)),  h <- (1-u) h + u tanh(input(x) + hidden(r h)).
+//
+// state (batch, channels out, height, width) is the one before the first frame; nil is
+// zero.
+func (s *Scope) ConvGRU(x *Tensor, w ConvGRU, state *Tensor) *Tensor {
+	operands := []*Tensor{x}
+	for _, g := range []GRUGate{w.Reset, w.Update, w.Out} {
+		operands = append(operands, g.Input, g.InputBias, g.Hidden, g.HiddenBias)
+	}
+	if state != nil {
+		operands = append(operands, state)
+	}
+	return s.op("convolutional GRU", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		var weights libtorch.GRUWeights
+		for i, g := range []GRUGate{w.Reset, w.Update, w.Out} {
+			weights.Input[i], weights.InputBias[i] = g.Input.handle, g.InputBias.handle
+			weights.Hidden[i], weights.HiddenBias[i] = g.Hidden.handle, g.HiddenBias.handle
+		}
+		var before libtorch.Handle
+		if state != nil {
+			before = state.handle
+		}
+		return libtorch.ConvGRU(grad, x.handle, weights, w.Padding, w.Groups, before)
+	}, operands...)
+}

@@ -65,6 +65,21 @@ func (s *Scope) Softplus(x *Tensor) *Tensor { return s.unary("softplus", libtorc
 // ELU is x above zero, e^x - 1 below.
 func (s *Scope) ELU(x *Tensor) *Tensor { return s.unary("elu", libtorch.ELU, x) }
 
+// GELU is x times the normal distribution's cumulative function.
+func (s *Scope) GELU(x *Tensor) *Tensor { return s.unary("gelu", libtorch.GELU, x) }
+
+// LeakyReLU is x above zero, 0.01 x below.
+func (s *Scope) LeakyReLU(x *Tensor) *Tensor { return s.unary("leaky_relu", libtorch.LeakyReLU, x) }
+
+// Mish is x tanh(softplus(x)).
+func (s *Scope) Mish(x *Tensor) *Tensor { return s.unary("mish", libtorch.Mish, x) }
+
+// SELU is an ELU whose constants keep mean and variance.
+func (s *Scope) SELU(x *Tensor) *Tensor { return s.unary("selu", libtorch.SELU, x) }
+
+// SiLU is x sigmoid(x).
+func (s *Scope) SiLU(x *Tensor) *Tensor { return s.unary("silu", libtorch.SiLU, x) }
+
 // Square is x².
 func (s *Scope) Square(x *Tensor) *Tensor { return s.unary("square", libtorch.Square, x) }
 

@@ -119,7 +119,7 @@ func recordedModel(t *testing.T, d torch.Device, dir string, rec recordedSteps) 
 }
 
 func TestStepsEqualThePythonPackages(t *testing.T) {
-	for _, name := range []string{"hoefling_low_res", "hoefling_low_res_sgd"} {
+	for _, name := range []string{"hoefling_low_res", "hoefling_low_res_sgd", "gru"} {
 		t.Run(name, func(t *testing.T) {
 			for _, d := range torchtest.Devices {
 				t.Run(d, func(t *testing.T) { testSteps(t, torchtest.Device(t, d), name) })

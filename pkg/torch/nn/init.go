@@ -52,6 +52,16 @@ func ConvUniform(fanIn int64) Init {
 	}
 }
 
+// XavierNormal draws from a normal distribution of variance 2 / (fan in + fan out), as
+// nn.init.xavier_normal_, for a convolution's weight (out, in / groups, kernel...).
+func XavierNormal(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
+	positions := int64(1)
+	for _, n := range shape[2:] {
+		positions *= n
+	}
+	return s.Normal(rng, 0, math.Sqrt(2/float64((shape[0]+shape[1])*positions)), shape...)
+}
+
 // Values are given numbers.
 func Values(values []float32) Init {
 	return func(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {

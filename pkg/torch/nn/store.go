@@ -20,6 +20,9 @@ type Entry struct {
 	Trainable bool
 	// Parameter tells nn.Parameter from a buffer.
 	Parameter bool
+	// Alias is another name of an earlier entry's tensor, under which it counts as a
+	// parameter: modules that share one.
+	Alias bool
 }
 
 // Store owns the tensors of a model. The first error of its constructors sticks,
@@ -143,15 +146,29 @@ func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
 	return p.create(name, init, shape, false, false)
 }
 
+// Alias gives a tensor of the store another name here, as state_dict lists a parameter
+// that modules share.
+func (p Path) Alias(name string, t *torch.Tensor) {
+	p.add(&Entry{Name: p.full(name), Tensor: t, Alias: true})
+}
+
+// Redraw gives a tensor other initial values, drawn now, as PyTorch's modules do that
+// initialise their parts anew.
+func (p Path) Redraw(t *torch.Tensor, init Init) {
+	s := p.store.scope
+	if shape, err := s.Shape(t); err == nil {
+		value := init(s, p.store.rng, shape)
+		s.CopyInto(t, value)
+		s.Free(value)
+	}
+}
+
 // maxElements of one tensor, 4 GiB of float32, is far beyond any model of the
 // retina. A config that asks for more is refused before memory runs out.
 const maxElements = 1 << 30
 
 func (p Path) create(name string, init Init, shape []int64, trainable, parameter bool) *torch.Tensor {
 	s, full := p.store, p.full(name)
-	if _, exists := s.byName[full]; exists {
-		p.Fail(fmt.Errorf("parameter %s is created twice", full))
-	}
 	elements := int64(1)
 	for _, n := range shape {
 		if n > 0 && elements > maxElements/n {
@@ -168,16 +185,29 @@ func (p Path) create(name string, init Init, shape []int64, trainable, parameter
 	if s.Err() != nil {
 		return nil
 	}
-	e := &Entry{Name: full, Tensor: t, Trainable: trainable, Parameter: parameter}
-	s.entries = append(s.entries, e)
-	s.byName[full] = e
+	p.add(&Entry{Name: full, Tensor: t, Trainable: trainable, Parameter: parameter})
 	return t
+}
+
+func (p Path) add(e *Entry) {
+	s := p.store
+	if _, exists := s.byName[e.Name]; exists {
+		p.Fail(fmt.Errorf("parameter %s is created twice", e.Name))
+	}
+	if s.Err() != nil {
+		return
+	}
+	s.entries = append(s.entries, e)
+	s.byName[e.Name] = e
 }
 
 // MoveTo moves all tensors to a device. Pointers that layers hold stay valid;
 // gradients are lost.
 func (s *Store) MoveTo(d torch.Device) error {
 	for _, e := range s.entries {
+		if e.Alias {
+			continue
+		}
 		detached := s.scope.Detach(e.Tensor)
 		s.scope.Replace(e.Tensor, s.scope.ToDevice(detached, d))
 		s.scope.Free(detached)

@@ -79,6 +79,11 @@ const (
 	Contiguous Op = C.ORT_CONTIGUOUS
 	Clone      Op = C.ORT_CLONE
 	Detach     Op = C.ORT_DETACH
+	GELU       Op = C.ORT_GELU
+	LeakyReLU  Op = C.ORT_LEAKY_RELU
+	Mish       Op = C.ORT_MISH
+	SELU       Op = C.ORT_SELU
+	SiLU       Op = C.ORT_SILU
 )
 
 // Operations of two tensors, for Binary.
@@ -329,6 +334,24 @@ func BatchNorm(grad bool, x, weight, bias, mean, variance Handle, training bool,
 	var t C.ort_tensor
 	e := C.ort_batch_norm(flags(grad), in(x), in(weight), in(bias), in(mean), in(variance), cbool(training),
 		C.double(momentum), C.double(eps), &t)
+	return out(t, e)
+}
+
+// GRUWeights are those of ConvGRU's gates, in the order reset, update, out.
+type GRUWeights struct {
+	Input, InputBias, Hidden, HiddenBias [3]Handle
+}
+
+// ConvGRU gives all states of a convolutional GRU that goes over the frames of x. state
+// is the one before the first frame; nil is zero.
+func ConvGRU(grad bool, x Handle, w GRUWeights, padding, groups int64, state Handle) (Handle, *Error) {
+	var t C.ort_tensor
+	var gates C.ort_gru
+	for i := range 3 {
+		gates.input[i], gates.input_bias[i] = in(w.Input[i]), in(w.InputBias[i])
+		gates.hidden[i], gates.hidden_bias[i] = in(w.Hidden[i]), in(w.HiddenBias[i])
+	}
+	e := C.ort_conv_gru(flags(grad), in(x), &gates, C.int64_t(padding), C.int64_t(groups), in(state), &t)
 	return out(t, e)
 }
 

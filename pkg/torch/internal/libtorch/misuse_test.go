@@ -17,7 +17,7 @@ import (
 // calls are all entries that take tensors. Each draws its other arguments from
 // r, sensible ones and others, and gives what it made.
 var calls = map[string]func(r *random) (Handle, *Error){
-	"Unary": func(r *random) (Handle, *Error) { return Unary(r.bool(), Op(r.between(-1, 20)), r.tensor()) },
+	"Unary": func(r *random) (Handle, *Error) { return Unary(r.bool(), Op(r.between(-1, 25)), r.tensor()) },
 	"Binary": func(r *random) (Handle, *Error) {
 		return Binary(r.bool(), Op(r.between(-1, 6)), r.tensor(), r.tensor())
 	},
@@ -40,6 +40,7 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"SeparableConv3D": separableConv3D,
 	"SeparableLayer":  separableLayer,
 	"ComposedConv3D":  composedConv3D,
+	"ConvGRU":         convGRU,
 	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
 	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
 	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },
@@ -105,6 +106,29 @@ func conv3D(r *random) (Handle, *Error) {
 func separableConv3D(r *random) (Handle, *Error) {
 	x, spatial, temporal, _ := r.separable()
 	return SeparableConv3D(r.bool(), x, spatial, temporal, r.padding())
+}
+
+func convGRU(r *random) (Handle, *Error) {
+	var w GRUWeights
+	var x, state Handle
+	if groups := int64(r.between(1, 2)); !r.missing && r.bool() { // shapes that fit, now and then
+		x = r.newTensor(2, 2*groups, 3, 4, 5)
+		for i := range 3 {
+			w.Input[i], w.InputBias[i] = r.newTensor(2*groups, 2, 3, 3), r.newTensor(2*groups)
+			w.Hidden[i], w.HiddenBias[i] = r.newTensor(2*groups, 2, 3, 3), r.newTensor(2*groups)
+		}
+		if r.bool() {
+			state = r.newTensor(2, 2*groups, 4, 5)
+		}
+		return ConvGRU(r.bool(), x, w, 1, groups, state)
+	}
+	for i := range 3 {
+		w.Input[i], w.InputBias[i], w.Hidden[i], w.HiddenBias[i] = r.tensor(), r.tensor(), r.tensor(), r.tensor()
+	}
+	if r.bool() {
+		state = r.tensor()
+	}
+	return ConvGRU(r.bool(), r.tensor(), w, r.size(), r.size(), state)
 }
 
 func composedConv3D(r *random) (Handle, *Error) {

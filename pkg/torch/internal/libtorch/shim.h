@@ -40,7 +40,8 @@ void ort_keep_traces(int on);
 enum ort_unary_op {
   ORT_NEG, ORT_EXP, ORT_LOG, ORT_SQRT, ORT_ABS, ORT_SIN, ORT_COS, ORT_SIGMOID,
   ORT_TANH, ORT_RELU, ORT_SOFTPLUS, ORT_ELU, ORT_SQUARE, ORT_NAN_TO_NUM,
-  ORT_CONTIGUOUS, ORT_CLONE, ORT_DETACH,
+  ORT_CONTIGUOUS, ORT_CLONE, ORT_DETACH, ORT_GELU, ORT_LEAKY_RELU, ORT_MISH, ORT_SELU,
+  ORT_SILU,
 };
 ort_error *ort_unary(int flags, int op, ort_tensor x, ort_tensor *out);
 
@@ -107,6 +108,20 @@ ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_te
 /* Training updates running_mean and running_var in place. */
 ort_error *ort_batch_norm(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias, ort_tensor running_mean,
                           ort_tensor running_var, int training, double momentum, double eps, ort_tensor *out);
+
+/* A convolutional GRU over the frames of x (batch, channels, time, height, width): with
+ * reset and update gates r, u = sigmoid(input * x + hidden * h + biases),
+ *   h <- (1 - u) h + u tanh(input * x + hidden * (r h) + biases).
+ * Kernels (channels out, channels in / groups, height, width) and biases (channels out)
+ * are in the order reset, update, out. padding is that of the input; kernels of the
+ * state are odd and keep its size. state (batch, channels, height, width) is the one
+ * before the first frame, NULL for zeros. The result has all states (batch, channels,
+ * time, height, width), laid out in memory as (batch, time, channels, height, width). */
+typedef struct {
+  ort_tensor input[3], input_bias[3], hidden[3], hidden_bias[3];
+} ort_gru;
+ort_error *ort_conv_gru(int flags, ort_tensor x, const ort_gru *weights, int64_t padding, int64_t groups,
+                        ort_tensor state, ort_tensor *out);
 
 /* Losses of responses (batch, time, neurons): a sum, and (batch, neurons). */
 ort_error *ort_poisson_loss(int flags, ort_tensor output, ort_tensor target, double bias, ort_tensor *out);

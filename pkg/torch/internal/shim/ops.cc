@@ -24,6 +24,11 @@ at::Tensor unary(int op, const at::Tensor &x) {
     case ORT_CONTIGUOUS: return x.contiguous();
     case ORT_CLONE: return x.clone();
     case ORT_DETACH: return x.detach();
+    case ORT_GELU: return at::gelu(x);
+    case ORT_LEAKY_RELU: return at::leaky_relu(x);
+    case ORT_MISH: return at::mish(x);
+    case ORT_SELU: return at::selu(x);
+    case ORT_SILU: return at::silu(x);
   }
   TORCH_CHECK(false, "unknown unary operation ", op);
 }
