@@ -8,11 +8,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/python/venv.sh
 # shellcheck source=/dev/null
 . build/libtorch.env
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# MLflow has an environment of its own: it wants other versions than the Python package.
+python3 -m venv "$work/mlflow"
+"$work/mlflow/bin/pip" install --quiet mlflow==3.17.2
+export OPENRETINA_MLFLOW=$work/mlflow/bin/mlflow
 mapfile -t packages < <(grep -rl --include='*_test.go' OPENRETINA_PYTHON cmd pkg | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 go test -count=1 "${packages[@]}"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 bin/openretina create-data "$work/data"
 run=$(bin/openretina train --config simulated_retina paths.data_dir="$work/data" paths.log_dir="$work" trainer.max_epochs=1 | tail -n 1)
 "$OPENRETINA_PYTHON" -c '

@@ -88,9 +88,11 @@ type Picture struct {
 
 // File is a file to keep beside the metrics.
 type File struct {
-	Path string
-	// Folder is where it goes, with slashes; empty for the top.
-	Folder string
+	// Name is the one that it gets, with slashes; that of the best checkpoint is its own.
+	Name string
+	// Path is where it is; empty where Content is all of it.
+	Path    string
+	Content []byte
 	// Kind says what it is.
 	Kind FileKind
 }

@@ -99,7 +99,10 @@ func (f *fitter) commit(ch *changes) error {
 	for _, note := range ch.notes {
 		f.log.Info(note)
 	}
-	return f.settle(ch, c)
+	if err := f.settle(ch, c); err != nil {
+		return err
+	}
+	return f.logBest()
 }
 
 // settle does the changes whose content last.ckpt holds. Doing them again changes

@@ -67,6 +67,7 @@ type fitter struct {
 	unsettled, lastIsGone bool
 	stopReason            string
 	logStates             map[string]json.RawMessage // of the training that is continued
+	loggedBest            string                     // the best checkpoint that the loggers know
 }
 
 // fit trains until the epochs are done, early stopping says so, or soft is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/tracking"
@@ -36,6 +37,9 @@ func (p *Plan) readLogger(name string, n *config.Node) error {
 	if err != nil {
 		return err
 	}
+	if noter, ok := l.(tracking.Noter); ok {
+		p.Notes = append(p.Notes, fmt.Sprintf("logger.%s: %s", name, noter.Note()))
+	}
 	p.loggers.Add(name, l)
 	return nil
 }
@@ -53,7 +57,7 @@ func (f *fitter) logRow(metrics []metric, epoch, step int) error {
 func (f *fitter) logged(hard context.Context, train func() (*Result, error)) (*Result, error) {
 	err := f.loggers.Start(f.logStates, f.log)
 	if err == nil {
-		err = f.logHyperparameters()
+		err = errors.Join(f.logHyperparameters(), f.logRecords())
 	}
 	var result *Result
 	if err == nil {
@@ -94,4 +98,28 @@ func (f *fitter) logHyperparameters() error {
 		return err
 	}
 	return f.loggers.Hyperparameters(tracking.Hyperparameters{Node: n, Tuples: []string{"in_shape", "hidden_channels"}})
+}
+
+// logRecords tells the loggers what the training is and what it runs on, under the
+// names that the Python package gives that.
+func (f *fitter) logRecords() error {
+	text, err := config.ToJSON(f.cfg.Root, true)
+	if err != nil { // a part that training does not need
+		if text, err = config.ToJSON(f.cfg.Root, false); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		f.loggers.File(tracking.File{Name: "config.json", Content: text}),
+		f.loggers.File(tracking.File{Name: "system_info.json", Path: filepath.Join(f.OutputDir, RunFile)}))
+}
+
+// logBest tells the loggers of a checkpoint that has become the best.
+func (f *fitter) logBest() error {
+	best := f.callbacks.best()
+	if best == "" || best == f.loggedBest {
+		return nil
+	}
+	f.loggedBest = best
+	return f.loggers.File(tracking.File{Path: best, Kind: tracking.BestCheckpoint})
 }

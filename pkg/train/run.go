@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/data"
@@ -14,6 +15,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
+	"github.com/open-retina/openretina-go/pkg/tracking"
 )
 
 // Environment is what a training depends on besides its config.
@@ -180,6 +182,10 @@ func (f *fitter) finish(ctx context.Context) (*Result, error) {
 	content.Epoch, content.GlobalStep = int64(f.epoch), int64(f.globalStep)
 	result.Final = finalPath(result.Best)
 	if err := writeCheckpoint(result.Final, content); err != nil {
+		return nil, err
+	}
+	final := tracking.File{Name: "model/" + filepath.Base(result.Final), Path: result.Final, Kind: tracking.FinalCheckpoint}
+	if err := f.loggers.File(final); err != nil {
 		return nil, err
 	}
 	f.log.Info("tested the best model", "checkpoint", result.Best)
