@@ -27,8 +27,19 @@ type Progress interface {
 	Epoch(epoch, epochs, batches int)
 	// Batch is done; clips is its size.
 	Batch(done, clips int, m StepMetrics)
-	// Validated ends an epoch.
-	Validated(epoch int, metrics string, elapsed time.Duration)
+	// EpochEnd ends an epoch.
+	EpochEnd(r EpochReport)
+}
+
+// EpochReport is what people watch of an epoch.
+type EpochReport struct {
+	// Metrics are the training loss and, in epochs with a validation, its loss and its
+	// evaluation loss (a correlation), under their names in the logs.
+	Metrics []tracking.Metric
+	// Evaluation is the last one of these; nil in epochs without a validation.
+	Evaluation *float64
+	// Elapsed is the time that the epoch took, validation and checkpoints included.
+	Elapsed time.Duration
 }
 
 // Interrupted is the error of a training that was asked to stop and saved its
@@ -91,7 +102,7 @@ func (f *fitter) fit(soft, hard context.Context) error {
 		if err := f.endEpoch(metrics); err != nil {
 			return err
 		}
-		f.progress.Validated(f.epoch, f.describe(metrics), time.Since(started))
+		f.progress.EpochEnd(f.report(metrics, time.Since(started)))
 		if soft.Err() != nil {
 			return f.interrupted(soft)
 		}
@@ -362,14 +373,23 @@ func (f *fitter) interrupted(soft context.Context) error {
 	return &Interrupted{Checkpoint: f.lastPath(), Cause: context.Cause(soft)}
 }
 
-// describe gives the metrics that people watch in one line.
-func (f *fitter) describe(metrics []metric) string {
-	text := ""
-	for _, logged := range f.Model.Conventions.Validation {
-		watched := logged.Quantity == models.DataLoss || logged.Quantity.Judges()
-		if v, ok := lookup(metrics, logged.Name); ok && watched {
-			text += fmt.Sprintf(" %s=%.4f", logged.Name, v)
+// report tells of an epoch and its validation, if there was one.
+func (f *fitter) report(validation []metric, elapsed time.Duration) EpochReport {
+	r := EpochReport{Elapsed: elapsed}
+	add := func(values []metric, logged []models.Metric, watched func(models.Quantity) bool) {
+		for _, l := range logged {
+			if v, ok := lookup(values, l.Name); ok && watched(l.Quantity) {
+				r.Metrics = append(r.Metrics, tracking.Metric{Name: l.Name, Value: v})
+				if l.Quantity.Judges() {
+					r.Evaluation = &v
+				}
+			}
 		}
 	}
-	return text
+	isLoss := func(q models.Quantity) bool { return q == models.DataLoss }
+	c := f.Model.Conventions
+	add(f.sums.values(), c.Train, isLoss)
+	add(validation, c.Validation, isLoss)
+	add(validation, c.Validation, models.Quantity.Judges)
+	return r
 }

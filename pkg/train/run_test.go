@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -91,8 +90,8 @@ type recorder struct {
 	after   func(batches int)
 }
 
-func (*recorder) Epoch(int, int, int)                  {}
-func (*recorder) Validated(int, string, time.Duration) {}
+func (*recorder) Epoch(int, int, int)  {}
+func (*recorder) EpochEnd(EpochReport) {}
 func (r *recorder) Batch(int, int, StepMetrics) {
 	r.batches++
 	if r.after != nil {

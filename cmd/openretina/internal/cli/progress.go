@@ -29,6 +29,8 @@ type Progress struct {
 	shownDone      int64
 	done, total    int64
 	note           string
+	// follows are the seconds of work that comes after this, at a rate.
+	follows func(rate float64) float64
 }
 
 // NewProgress starts a progress of units ("clips", "steps").
@@ -89,6 +91,13 @@ func (p *Progress) Set(done, total int64) {
 	}
 }
 
+// Follows says what time the work takes that comes after this one, by the rate: the
+// time left includes it.
+func (p *Progress) Follows(seconds func(rate float64) float64) { p.follows = seconds }
+
+// Drop ends the progress without a word: something else tells what was done.
+func (p *Progress) Drop() { p.output.end("") }
+
 // Note puts a few words behind the numbers, such as the loss.
 func (p *Progress) Note(text string) { p.note = text }
 
@@ -121,7 +130,11 @@ func (p *Progress) text(now time.Time) string {
 		if p.done >= p.total {
 			fmt.Fprintf(&b, " in %s", clock(elapsed))
 		} else {
-			fmt.Fprintf(&b, " ETA %s", clock(float64(p.total-p.done)/rate))
+			left := float64(p.total-p.done) / rate
+			if p.follows != nil {
+				left += p.follows(rate)
+			}
+			fmt.Fprintf(&b, " ETA %s", clock(left))
 		}
 	}
 	if p.note != "" {

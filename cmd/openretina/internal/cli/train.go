@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -90,8 +89,10 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	if err != nil {
 		return err
 	}
+	progress := &trainProgress{f: opts.f}
+	defer progress.Close()
 	env := train.Environment{
-		Device: device, Resolve: data.ResolveCached, Log: opts.f.Log, Version: Version, Progress: &trainProgress{f: opts.f},
+		Device: device, Resolve: data.ResolveCached, Log: opts.f.Log, Version: Version, Progress: progress,
 	}
 	if opts.DryRun {
 		forecast, err := plan.Forecast(in.Soft, env)
@@ -170,32 +171,4 @@ func meanAndSpread(mean, std *float64) string {
 		return "not a number"
 	}
 	return fmt.Sprintf("%.4f ± %.4f", *mean, *std)
-}
-
-// trainProgress shows each epoch's batches.
-type trainProgress struct {
-	f       *Factory
-	bar     *Progress
-	epoch   string
-	batches int
-}
-
-func (p *trainProgress) Epoch(epoch, epochs, batches int) {
-	p.epoch = fmt.Sprintf("epoch %d", epoch)
-	if epochs > 0 {
-		p.epoch += fmt.Sprintf("/%d", epochs)
-	}
-	p.batches = batches
-	p.bar = p.f.NewProgress(p.epoch, "batches")
-	p.bar.Set(0, int64(batches))
-}
-
-func (p *trainProgress) Batch(done, _ int, m train.StepMetrics) {
-	p.bar.Note(fmt.Sprintf("train_loss=%.1f", m.TrainLoss))
-	p.bar.Set(int64(done), int64(p.batches))
-}
-
-func (p *trainProgress) Validated(_ int, metrics string, elapsed time.Duration) {
-	p.bar.Close()
-	p.f.Log.Info(p.epoch+metrics, "time", elapsed.Round(10*time.Millisecond).String())
 }
