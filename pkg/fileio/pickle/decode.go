@@ -14,6 +14,9 @@ type Options struct {
 	Find func(c Class) (Constructor, error)
 	// Persistent is the value of a persistent id. Without it there may be none.
 	Persistent func(id any) (any, error)
+	// Memory bounds what the values take beside the data, in bytes and roughly; 0 allows
+	// 64 MiB and 64 for each byte of the data.
+	Memory int64
 }
 
 // Constructor makes a value of the arguments that the pickle has for a class or
@@ -46,6 +49,10 @@ func Decode(data []byte, opts Options) (v any, n int, err error) {
 		memo:         map[uint32]any{},
 		constructors: map[Class]Constructor{},
 		unbuilt:      map[*ndarray.Array]bool{},
+		memory:       opts.Memory,
+	}
+	if d.memory == 0 {
+		d.memory = leastMemory + memoryPerByte*int64(len(data))
 	}
 	for range maxOps {
 		at := d.pos
@@ -64,7 +71,11 @@ func Decode(data []byte, opts Options) (v any, n int, err error) {
 		if op == nil {
 			return nil, 0, fmt.Errorf("not a pickle, or damaged: unknown opcode %#02x at byte %d", code, at)
 		}
-		if err := op(d); err != nil {
+		err = op(d)
+		if err == nil {
+			err = d.charge(costOfOp + extraCost[code] + d.pos - at)
+		}
+		if err != nil {
 			if errors.Is(err, ErrNotAllowed) || errors.Is(err, errTruncated) {
 				return nil, 0, err
 			}
@@ -90,6 +101,7 @@ type decoder struct {
 	memo         map[uint32]any
 	constructors map[Class]Constructor
 	unbuilt      map[*ndarray.Array]bool // waiting for shape and data
+	memory       int64                   // that values may still take
 }
 
 func (d *decoder) byte() (byte, error) {
@@ -238,6 +250,9 @@ func (d *decoder) construct(callable any, args Tuple, isNew bool) (any, error) {
 		return nil, fmt.Errorf("damaged: a %s is called", TypeName(callable))
 	}
 	if construct := d.constructors[c]; construct != nil {
+		if err := d.chargeCopies(args...); err != nil {
+			return nil, err
+		}
 		v, err := construct(args)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", printable(c), err)
@@ -265,6 +280,11 @@ func (d *decoder) build(target, state any) error {
 			return errors.New("damaged: an array is built twice")
 		}
 		delete(d.unbuilt, v)
+		if parts, ok := state.(Tuple); ok {
+			if err := d.chargeCopies(parts...); err != nil {
+				return err
+			}
+		}
 		return buildArray(v, state)
 	case Builder:
 		return v.Build(state)
@@ -278,7 +298,7 @@ func (d *decoder) build(target, state any) error {
 type Builder interface{ Build(state any) error }
 
 // setItems adds keys and values, in turn, to a dict.
-func setItems(target any, items Tuple) error {
+func (d *decoder) setItems(target any, items Tuple) error {
 	var dict *Dict
 	switch v := target.(type) {
 	case *Dict:
@@ -295,6 +315,11 @@ func setItems(target any, items Tuple) error {
 		return errors.New("damaged: a key without a value")
 	}
 	for i := 0; i < len(items); i += 2 {
+		if _, isTuple := items[i].(Tuple); isTuple {
+			if err := d.charge(costOfKey); err != nil {
+				return err
+			}
+		}
 		if err := dict.Set(items[i], items[i+1]); err != nil {
 			return err
 		}

@@ -331,7 +331,7 @@ var containerOps = map[byte]func(*decoder) error{
 			return err
 		}
 		dict := &Dict{}
-		return d.pushed(dict, setItems(dict, items))
+		return d.pushed(dict, d.setItems(dict, items))
 	},
 	opEmptySet: func(d *decoder) error { return d.push(&Set{}) },
 	opFrozenSet: func(d *decoder) error {
@@ -341,7 +341,7 @@ var containerOps = map[byte]func(*decoder) error{
 	opAddItems: func(d *decoder) error { return d.fill(true, addItems) },
 	opAppends:  func(d *decoder) error { return d.fill(true, appendItems) },
 	opAppend:   func(d *decoder) error { return d.fill(false, appendItems) },
-	opSetItems: func(d *decoder) error { return d.fill(true, setItems) },
+	opSetItems: func(d *decoder) error { return d.fill(true, d.setItems) },
 	opSetItem: func(d *decoder) error {
 		items, err := d.popN(2)
 		if err != nil {
@@ -351,7 +351,7 @@ var containerOps = map[byte]func(*decoder) error{
 		if err != nil {
 			return err
 		}
-		return setItems(target, items)
+		return d.setItems(target, items)
 	},
 }
 

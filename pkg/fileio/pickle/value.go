@@ -209,10 +209,13 @@ func hashable(key any) (any, error) {
 	return nil, fmt.Errorf("a %s cannot be a key", TypeName(key))
 }
 
+// maxKeyText bounds the text that stands for a tuple.
+const maxKeyText = 1 << 12
+
 // writeTuple writes a text that is equal for equal tuples only. Both its limits are
 // for hostile input: a tuple may hold itself many times over.
 func writeTuple(text *strings.Builder, t Tuple, depth int) error {
-	const maxDepth, maxText = 50, 1 << 16
+	const maxDepth = 50
 	if depth > maxDepth {
 		return errors.New("a key is nested too deeply")
 	}
@@ -228,6 +231,9 @@ func writeTuple(text *strings.Builder, t Tuple, depth int) error {
 		if err != nil {
 			return err
 		}
+		if keyLength(k) > maxKeyText {
+			return errors.New("a key is too long")
+		}
 		part := strconv.Quote(fmt.Sprintf("%T %v", k, k))
 		if object, ok := k.(*Object); ok {
 			part = fmt.Sprintf("%p", object)
@@ -235,12 +241,25 @@ func writeTuple(text *strings.Builder, t Tuple, depth int) error {
 			part = fmt.Sprintf("%p", set)
 		}
 		text.WriteString(part + ",")
-		if text.Len() > maxText {
+		if text.Len() > maxKeyText {
 			return errors.New("a key is too long")
 		}
 	}
 	text.WriteByte(')')
 	return nil
+}
+
+// keyLength is that of what hashable gives for a text.
+func keyLength(k any) int {
+	switch k := k.(type) {
+	case string:
+		return len(k)
+	case bytesKey:
+		return len(k)
+	case bigKey:
+		return len(k)
+	}
+	return 0
 }
 
 // TypeName is the Python name of a value's type, for messages.

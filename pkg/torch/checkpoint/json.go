@@ -69,13 +69,13 @@ func DecodeHyperParameters(text []byte) (*pickle.Dict, error) {
 
 // parseJSON reads one JSON object whose keys differ.
 func parseJSON(text []byte) (*pickle.Dict, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	v, err := decodeJSON(decoder, 0)
+	r := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(text)), nodes: leastNodes + len(text)/bytesPerNode}
+	r.UseNumber()
+	v, err := r.value(0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := r.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one JSON value")
 	}
 	object, ok := v.(*pickle.Dict)
@@ -85,28 +85,56 @@ func parseJSON(text []byte) (*pickle.Dict, error) {
 	return object, nil
 }
 
-func decodeJSON(decoder *json.Decoder, depth int) (any, error) {
+// Bounds of the values of a JSON text, which take more memory than their text; what is
+// written here has indented lines.
+const (
+	leastNodes    = 1 << 19
+	bytesPerNode  = 8
+	nodesOfList   = 3 // beside itself
+	nodesOfObject = 4
+)
+
+type jsonReader struct {
+	*json.Decoder
+	nodes int // that may still come
+}
+
+// take counts a value.
+func (r *jsonReader) take(nodes int) error {
+	if r.nodes -= nodes; r.nodes < 0 {
+		return errors.New("JSON has too many values for its size")
+	}
+	return nil
+}
+
+func (r *jsonReader) value(depth int) (any, error) {
 	if depth > maxTreeDepth {
 		return nil, errors.New("JSON is nested too deeply")
 	}
-	token, err := decoder.Token()
+	if err := r.take(1); err != nil {
+		return nil, err
+	}
+	token, err := r.Token()
 	if err != nil {
-		return nil, fmt.Errorf("JSON at byte %d: %w", decoder.InputOffset(), err)
+		return nil, fmt.Errorf("JSON at byte %d: %w", r.InputOffset(), err)
 	}
 	switch t := token.(type) {
 	case json.Delim:
 		if t == '{' {
-			return decodeObject(decoder, depth)
+			return r.object(depth)
+		}
+		if err := r.take(nodesOfList); err != nil {
+			return nil, err
 		}
 		list := []any{}
-		for decoder.More() {
-			item, err := decodeJSON(decoder, depth+1)
+		for r.More() {
+			item, err := r.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, item)
 		}
-		_, err := decoder.Token()
+		_, err := r.Token()
 		return list, err
 	case json.Number:
 		return number(t)
@@ -114,24 +142,27 @@ func decodeJSON(decoder *json.Decoder, depth int) (any, error) {
 	return token, nil
 }
 
-func decodeObject(decoder *json.Decoder, depth int) (any, error) {
+func (r *jsonReader) object(depth int) (any, error) {
+	if err := r.take(nodesOfObject); err != nil {
+		return nil, err
+	}
 	d := &pickle.Dict{}
-	for decoder.More() {
-		token, err := decoder.Token()
+	for r.More() {
+		token, err := r.Token()
 		if err != nil {
-			return nil, fmt.Errorf("JSON at byte %d: %w", decoder.InputOffset(), err)
+			return nil, fmt.Errorf("JSON at byte %d: %w", r.InputOffset(), err)
 		}
 		key, _ := token.(string)
 		if _, ok := d.Get(key); ok {
 			return nil, fmt.Errorf("JSON has the key %q twice", key)
 		}
-		value, err := decodeJSON(decoder, depth+1)
+		value, err := r.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
 		d.SetString(key, value)
 	}
-	_, err := decoder.Token()
+	_, err := r.Token()
 	return d, err
 }
 

@@ -29,15 +29,15 @@ func readZip(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	l := newLoader(size)
 	data := archive.Find(root + "/data.pkl")
-	if data.Size > maxPickle {
-		return nil, fmt.Errorf("%s of %d bytes; at most %d are read", data.Name, data.Size, maxPickle)
+	if l.budget -= data.Size; l.budget < baseMemory/2 || data.Size > maxPickle {
+		return nil, fmt.Errorf("%s of %d bytes in a file of %d: more than is read", data.Name, data.Size, size)
 	}
 	program, err := data.ReadAll()
 	if err != nil {
 		return nil, err
 	}
-	l := newLoader(size)
 	if l.bigEndian, err = isBigEndian(archive.Find(root + "/byteorder")); err != nil {
 		return nil, err
 	}
@@ -119,9 +119,14 @@ func readLegacy(r io.ReaderAt, size int64) (*Checkpoint, error) {
 		return nil, err
 	}
 	l := newLoader(size)
+	const valuePart = 3
 	var parts [5]any
 	for i := range parts {
-		v, n, err := pickle.Decode(data, l.options())
+		options := l.options()
+		if i != valuePart {
+			options.Memory = baseMemory / 8
+		}
+		v, n, err := pickle.Decode(data, options)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +158,7 @@ func readLegacy(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newCheckpoint(parts[3])
+	return newCheckpoint(parts[valuePart])
 }
 
 // cutStorages finds the elements of each storage in what follows the pickles.

@@ -16,15 +16,19 @@ type loader struct {
 	storages  map[string]*storage
 	views     []view
 	bigEndian bool
-	budget    int64 // bytes that storages and copied views may still take
+	budget    int64 // bytes that may still be taken
 }
 
-// newLoader returns a loader for a file of size bytes. What its tensors take is
-// bounded by the size, since an expanded view of one element may declare any shape,
-// and since storages may be compressed.
+// What reading a file takes at most: pickle, its values, tensors. A view of one element
+// may declare any shape, and storages may be compressed.
+const (
+	baseMemory    = 64 << 20
+	memoryPerByte = 4 // of the file
+)
+
+// newLoader returns a loader for a file of size bytes.
 func newLoader(size int64) *loader {
-	const base, ratio = 64 << 20, 16
-	return &loader{storages: map[string]*storage{}, budget: base + ratio*size}
+	return &loader{storages: map[string]*storage{}, budget: baseMemory + memoryPerByte*size}
 }
 
 // storage is a run of elements that tensors are views of.
@@ -46,7 +50,7 @@ type view struct {
 
 // options are what the pickle of a torch file may name.
 func (l *loader) options() pickle.Options {
-	return pickle.Options{Find: l.find, Persistent: l.persistent}
+	return pickle.Options{Find: l.find, Persistent: l.persistent, Memory: l.budget / 2}
 }
 
 // persistent reads the id of a storage: ("storage", type, key, location, length),
@@ -148,9 +152,10 @@ func (t *Tensor) Build(any) error { return errors.New("damaged: a tensor is give
 
 // intsOf is a tuple of integers.
 func intsOf(v any) ([]int, error) {
+	const maxDims = 64 // PyTorch's
 	t, ok := v.(pickle.Tuple)
-	if !ok {
-		return nil, errors.New("damaged: a shape that is no tuple")
+	if !ok || len(t) > maxDims {
+		return nil, errors.New("damaged: a shape that is no tuple of up to 64")
 	}
 	out := make([]int, len(t))
 	for i, item := range t {
