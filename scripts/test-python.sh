@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares with the Python package: runs the tests that load our files in it, then
-# trains a model, loads it there, and compares the responses. Run by `make test-python`.
+# trains a model, loads it there, compares the responses, and lets Lightning train on. Run by `make test-python`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,3 +26,4 @@ for checkpoint in "$run"/checkpoints/*.ckpt; do
   bin/openretina predict --model "$checkpoint" --stimulus "$work/stimulus.npy" --output "$work/responses.npy"
   "$OPENRETINA_PYTHON" scripts/python/check_run.py "$checkpoint" "$work/stimulus.npy" "$work/responses.npy"
 done
+"$OPENRETINA_PYTHON" scripts/python/check_resume.py "$run/checkpoints/last.ckpt" 3
