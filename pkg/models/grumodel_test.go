@@ -1,16 +1,21 @@
 package models
 
 import (
+	"errors"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/fileio/npy"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
 // withCore is the tiny model with another core.
@@ -132,6 +137,7 @@ func pacedModel(t *testing.T, used bool) *CoreReadout {
 // TestLogSpeedsAreUsedWhereAskedFor wants the same features for all sessions without
 // use_log_speed, as release 1.1.1 has them, and others for the session with a speed.
 func TestLogSpeedsAreUsedWhereAskedFor(t *testing.T) {
+	oneThread(t)
 	for _, used := range []bool{false, true} {
 		m := pacedModel(t, used)
 		source := noise(m, 2, 20)
@@ -268,5 +274,94 @@ func TestHyperparametersRebuildGRUCores(t *testing.T) {
 	got, err2 := again.Respond(t.Context(), clips, "")
 	if err1 != nil || err2 != nil || string(got.Data) != string(want.Data) {
 		t.Errorf("responses differ: %v, %v", err1, err2)
+	}
+}
+
+// TestPythonLoadsGRUCores writes models with the cores of seed7.json and log speeds that
+// are used, and lets the Python package load them and compute the same responses.
+func TestPythonLoadsGRUCores(t *testing.T) {
+	python := os.Getenv("OPENRETINA_PYTHON")
+	if python == "" {
+		t.Skip("SKIPPED: set OPENRETINA_PYTHON to a Python interpreter with openretina ('make test-python' does)")
+	}
+	raw, err := os.ReadFile(filepath.Join(cores, "seed7.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn, err := config.FromYAML("seed7.json", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, model := range drawn.Fields() {
+		t.Run(name, func(t *testing.T) {
+			core, _ := model.Get("core")
+			if err := core.Set("use_gamma_rec", true); err != nil { // the class takes what it does not know
+				t.Fatal(err)
+			}
+			m, err := New(withCore(t, core), tinySessions, Options{Seed: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			scatter(t, m)
+			dir := t.TempDir()
+			path := func(name string) string { return filepath.Join(dir, name) }
+			writeModel(t, m, path("model.ckpt"))
+			clips, err := noise(m, 2, 20).Read(Range{0, 2}, Range{0, 20})
+			if err != nil {
+				t.Fatal(err)
+			}
+			responses, err := m.Respond(t.Context(), clips, "")
+			if err := errors.Join(err, npy.WriteFile(path("x.npy"), clips), npy.WriteFile(path("y.npy"), responses)); err != nil {
+				t.Fatal(err)
+			}
+			script := filepath.Join("..", "..", "scripts", "python", "check_run.py")
+			cmd := exec.Command(python, script, path("model.ckpt"), path("x.npy"), path("y.npy"))
+			cmd.Env = append(os.Environ(), "PYTHONSAFEPATH=1")
+			out, err := cmd.CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil {
+				t.Errorf("%v: %v", cmd, err)
+			}
+		})
+	}
+}
+
+// scatter gives all parameters random values: initial ones, small as they are, let next
+// to nothing through.
+func scatter(t *testing.T, m *CoreReadout) {
+	t.Helper()
+	err := torch.Do(t.Context(), torch.Inference, func(s *torch.Scope) error {
+		for _, e := range m.Store().Trainable() {
+			shape, err := s.Shape(e.Tensor)
+			if err != nil {
+				return err
+			}
+			s.CopyInto(e.Tensor, s.Normal(m.Rand(), 0, 0.3, shape...))
+		}
+		return s.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeModel writes a checkpoint without a training.
+func writeModel(t *testing.T, m *CoreReadout, path string) {
+	t.Helper()
+	hyper, err := m.HyperParameters(pickle.NewDict())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := m.Store().StateDict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &checkpoint.Checkpoint{State: &checkpoint.State{}, HyperParameters: hyper}
+	for _, s := range state {
+		c.State.Set(s.Name, s.Array)
+	}
+	if err := checkpoint.Write(path, c); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -21,13 +21,15 @@ const (
 type benchCase struct {
 	name          string
 	kind          kind
-	clips, frames int // of the stimulus
-	neurons       int // of mei: stimuli to make, each for a neuron of its own
-	height, width int // pixels
+	clips, frames int  // of the stimulus
+	neurons       int  // of mei: stimuli to make, each for a neuron of its own
+	height, width int  // pixels
+	gru           bool // the model has a convolutional GRU
 }
 
 // defaultCases take below 20 minutes on two cores.
 const defaultCases = "forward_1x50 forward_16x50 forward_4x150 forward_1x1000 train_step_16x50 train_step_128x50 mei_1 mei_16 mei_128 predict_process " +
+	"gru_forward_1x50 gru_forward_16x50 gru_train_step_16x50 gru_mei_1 " +
 	"forward_1x50_72x64 forward_2x50_72x64 train_step_2x50_72x64 mei_1_72x64 " +
 	"forward_1x50_60x80 forward_2x50_60x80 train_step_2x50_60x80 mei_1_60x80"
 
@@ -37,15 +39,15 @@ const (
 	mostSize    = 1_000_000 // clips, frames and pixels
 )
 
-var caseName = regexp.MustCompile(`^(?:(forward|train_step)_(\d+)x(\d+)|(mei)_(\d+)|(predict_process))(?:_(\d+)x(\d+))?$`)
+var caseName = regexp.MustCompile(`^(gru_)?(?:(forward|train_step)_(\d+)x(\d+)|(mei)_(\d+)|(predict_process))(?:_(\d+)x(\d+))?$`)
 
 // parseCase reads a name: forward_BxT and train_step_BxT of B clips of T frames,
 // mei_N of N neurons, predict_process; each with _HxW where the stimulus is not
-// 18×16 pixels.
+// 18×16 pixels, and with gru_ where the model has a convolutional GRU.
 func parseCase(name string) (benchCase, error) {
 	m := caseName.FindStringSubmatch(name)
 	if m == nil {
-		return benchCase{}, fmt.Errorf("unknown case %q: known are forward_BxT, train_step_BxT (clips, frames), mei_N (neurons) and predict_process, each also with _HxW (pixels)", name)
+		return benchCase{}, fmt.Errorf("unknown case %q: known are forward_BxT, train_step_BxT (clips, frames), mei_N (neurons) and predict_process, each also with _HxW (pixels) and gru_ (a model with a GRU)", name)
 	}
 	number := func(group, otherwise, most int) int {
 		if m[group] == "" {
@@ -58,9 +60,9 @@ func parseCase(name string) (benchCase, error) {
 		return n
 	}
 	c := benchCase{
-		name: name, kind: kind(m[1] + m[4] + m[6]),
-		clips: number(2, 1, mostSize), frames: number(3, usualFrames, mostSize), neurons: number(5, 1, mostNeurons),
-		height: number(7, 18, mostSize), width: number(8, 16, mostSize),
+		name: name, kind: kind(m[2] + m[5] + m[7]), gru: m[1] != "",
+		clips: number(3, 1, mostSize), frames: number(4, usualFrames, mostSize), neurons: number(6, 1, mostNeurons),
+		height: number(8, 18, mostSize), width: number(9, 16, mostSize),
 	}
 	spec := c.model()
 	switch {

@@ -11,12 +11,13 @@ const (
 )
 
 // modelSpec says which model a case is run with: hoefling_2024's, with two layers
-// of 16 channels.
+// of 16 channels, or with the core of GRU_core_readout.
 type modelSpec struct {
 	channels, height, width int
 	temporalKernels         [2]int // frames
 	spatialKernels          [2]int // pixels
 	largeNeurons            int    // of largeSession
+	gru                     bool
 }
 
 // model is the one of the case's stimulus size: one channel at 60×80 pixels (a
@@ -24,7 +25,7 @@ type modelSpec struct {
 func (c benchCase) model() modelSpec {
 	spec := modelSpec{
 		channels: 2, height: c.height, width: c.width, temporalKernels: [2]int{21, 11}, spatialKernels: [2]int{11, 5},
-		largeNeurons: max(largeNeurons, c.neurons),
+		largeNeurons: max(largeNeurons, c.neurons), gru: c.gru,
 	}
 	if c.height == 60 && c.width == 80 {
 		spec.channels = 1
@@ -47,13 +48,19 @@ func (m modelSpec) sessions() map[string]int {
 }
 
 // overrides make this model of the config hoefling_2024_core_readout_low_res.
+// The kernels of the GRU are odd, since the Python package fails with its config's own.
 func (m modelSpec) overrides() []string {
-	return []string{
+	kind := []string{"model.hidden_channels=[16,16]"}
+	if m.gru {
+		kind = []string{
+			"model=GRU_core_readout", "model.core.use_gru=true", "model.core.gru_kwargs.input_kern=3", "model.core.gru_kwargs.rec_kern=3",
+		}
+	}
+	return append(kind,
 		fmt.Sprintf("model.in_shape=[%d,150,%d,%d]", m.channels, m.height, m.width),
-		"model.hidden_channels=[16,16]",
 		fmt.Sprintf("model.core.temporal_kernel_sizes=[%d,%d]", m.temporalKernels[0], m.temporalKernels[1]),
 		fmt.Sprintf("model.core.spatial_kernel_sizes=[%d,%d]", m.spatialKernels[0], m.spatialKernels[1]),
-	}
+	)
 }
 
 // settings are those of openretina's visualize: the last ten frames of the response
