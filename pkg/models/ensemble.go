@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -167,12 +168,43 @@ type ensembleCore struct{ members []Core }
 // localEnsemble is an ensemble of cores that are local in time.
 type localEnsemble struct{ ensembleCore }
 
+// sessionEnsemble is an ensemble of cores whose features depend on the session.
+type sessionEnsemble struct {
+	ensembleCore
+
+	mu   sync.Mutex
+	made []*ensembleCore // for sessions, those that differ
+}
+
 func newEnsembleCore(members []Core) Core {
+	if slices.ContainsFunc(members, func(c Core) bool { _, ok := c.(PerSession); return ok }) {
+		return &sessionEnsemble{ensembleCore: ensembleCore{members}}
+	}
 	e := ensembleCore{members}
 	if slices.ContainsFunc(members, func(c Core) bool { _, ok := c.(LocalInTime); return !ok }) {
 		return &e
 	}
 	return &localEnsemble{e}
+}
+
+// ForSession has each member's core for the session.
+func (e *sessionEnsemble) ForSession(session string) Core {
+	own := slices.Clone(e.members)
+	for i, m := range e.members {
+		if core, ok := m.(PerSession); ok {
+			own[i] = core.ForSession(session)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, other := range e.made {
+		if slices.Equal(other.members, own) {
+			return other
+		}
+	}
+	made := &ensembleCore{own}
+	e.made = append(e.made, made)
+	return made
 }
 
 func (*ensembleCore) class() string  { return "EnsembleModel" }

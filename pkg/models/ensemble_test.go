@@ -206,3 +206,62 @@ func moreNeurons() []Session {
 	more[0].MeanActivity = nil
 	return more
 }
+
+// perSession is a core with a variant for one session.
+type perSession struct {
+	Core
+	session string
+	variant Core
+}
+
+func (c *perSession) ForSession(session string) Core {
+	if session == c.session {
+		return c.variant
+	}
+	return c
+}
+
+// TestEnsembleOfCoresForSessions: each member's core is the session's, and sessions that
+// make no difference share one.
+func TestEnsembleOfCoresForSessions(t *testing.T) {
+	a, variant := &perSession{session: "x"}, &perSession{}
+	a.variant = variant
+	e, ok := newEnsembleCore([]Core{a, variant}).(PerSession)
+	if !ok {
+		t.Fatal("an ensemble that does not ask for the session")
+	}
+	x, ok := e.ForSession("x").(*ensembleCore)
+	if !ok || x.members[0] != Core(variant) || x.members[1] != Core(variant) {
+		t.Errorf("session x has %v", x)
+	}
+	if e.ForSession("y") != e.ForSession("z") || e.ForSession("x") != Core(x) || e.ForSession("y") == Core(x) {
+		t.Error("cores are not shared as they should be")
+	}
+}
+
+// TestEnsembleOfRecurrentModels has members whose features depend on all frames before.
+func TestEnsembleOfRecurrentModels(t *testing.T) {
+	oneThread(t)
+	first, second := load(t, "gru", "checkpoint.ckpt"), load(t, "gru", "checkpoint.ckpt")
+	e, err := NewEnsemble([]*CoreReadout{first, second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Store().Close() // the members are closed by load
+	source := noise(e, 1, e.MinFrames()+20)
+	clips, err := source.Read(Range{0, 1}, Range{0, source.shape[2]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, session := range append(e.Sessions(), "") {
+		want, err := first.Respond(t.Context(), clips, session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &ndarray.Array{}
+		if err := e.RespondStream(t.Context(), source, session, collect(got)); err != nil {
+			t.Fatal(err)
+		}
+		sameResponses(t, "session "+session, got, want)
+	}
+}
