@@ -14,6 +14,7 @@ func TestParseCase(t *testing.T) {
 		{name: "train_step_2x31_11x300", kind: trainStep, clips: 2, frames: 31, neurons: 1, height: 11, width: 300},
 		{name: "mei_128", kind: mei, clips: 1, frames: 50, neurons: 128, height: 18, width: 16},
 		{name: "mei_1_60x80", kind: mei, clips: 1, frames: 50, neurons: 1, height: 60, width: 80},
+		{name: "gru_forward_16x50", kind: forward, clips: 16, frames: 50, neurons: 1, height: 18, width: 16, gru: true},
 		{name: "predict_process", kind: predictProcess, clips: 1, frames: 50, neurons: 1, height: 18, width: 16},
 		{name: "predict_process_60x80", kind: predictProcess, clips: 1, frames: 50, neurons: 1, height: 60, width: 80},
 	} {
@@ -56,7 +57,7 @@ func TestBadCases(t *testing.T) {
 
 func TestParseLists(t *testing.T) {
 	cases, err := parseCases(defaultCases)
-	if err != nil || len(cases) != 18 {
+	if err != nil || len(cases) != 22 {
 		t.Errorf("%d default cases, %v", len(cases), err)
 	}
 	if cases, err := parseCases(" mei_1,forward_1x50\n mei_2 "); err != nil || len(cases) != 3 || cases[2].neurons != 2 {
@@ -81,6 +82,8 @@ func TestModels(t *testing.T) {
 	for name, want := range map[string]string{
 		"forward_1x50":       "model.in_shape=[2,150,18,16] model.hidden_channels=[16,16] model.core.temporal_kernel_sizes=[21,11] model.core.spatial_kernel_sizes=[11,5]",
 		"forward_1x50_72x64": "model.in_shape=[2,150,72,64] model.hidden_channels=[16,16] model.core.temporal_kernel_sizes=[21,11] model.core.spatial_kernel_sizes=[21,5]",
+		"gru_mei_1": "model.in_shape=[2,150,18,16] model=GRU_core_readout model.core.use_gru=true model.core.gru_kwargs.input_kern=3 " +
+			"model.core.gru_kwargs.rec_kern=3 model.core.temporal_kernel_sizes=[21,11] model.core.spatial_kernel_sizes=[11,5]",
 		"forward_1x50_60x80": "model.in_shape=[1,150,60,80] model.hidden_channels=[16,16] model.core.temporal_kernel_sizes=[21,11] model.core.spatial_kernel_sizes=[21,5]",
 	} {
 		if got := strings.Join(mustParse(t, name).model().overrides(), " "); got != want {

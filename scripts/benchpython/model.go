@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The sessions of a benchmark's model, about as many neurons each as recordings
 // have. Forward passes and training steps use the one of usual size; most exciting
@@ -56,11 +59,10 @@ func (m modelSpec) overrides() []string {
 			"model=GRU_core_readout", "model.core.use_gru=true", "model.core.gru_kwargs.input_kern=3", "model.core.gru_kwargs.rec_kern=3",
 		}
 	}
-	return append(kind,
-		fmt.Sprintf("model.in_shape=[%d,150,%d,%d]", m.channels, m.height, m.width),
+	return slices.Concat([]string{fmt.Sprintf("model.in_shape=[%d,150,%d,%d]", m.channels, m.height, m.width)}, kind, []string{
 		fmt.Sprintf("model.core.temporal_kernel_sizes=[%d,%d]", m.temporalKernels[0], m.temporalKernels[1]),
 		fmt.Sprintf("model.core.spatial_kernel_sizes=[%d,%d]", m.spatialKernels[0], m.spatialKernels[1]),
-	)
+	})
 }
 
 // settings are those of openretina's visualize: the last ten frames of the response
