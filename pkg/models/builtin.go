@@ -64,6 +64,11 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		defaultGaussianMasks(), GaussianMaskConfig.builder)
 
 	registerLosses()
+
+	config.Register(Autoencoders, autoencoderTarget, defaultAutoencoder(),
+		func(c AutoencoderConfig, _ struct{}) (AutoencoderConfig, error) { return c, nil })
+	config.Register(AutoencoderLosses, autoencoderModule+".SparsityMSELoss", sparsityLoss{},
+		func(l sparsityLoss, _ struct{}) (sparsityLoss, error) { return l, nil })
 }
 
 // registerLosses names the losses by the modules that have them: those of today, of

@@ -118,6 +118,15 @@ func Describe(c *checkpoint.Checkpoint) (*Description, error) {
 
 // tryModel rebuilds the model, and measures what it cuts.
 func (d *Description) tryModel(c *checkpoint.Checkpoint) {
+	if HoldsAutoencoder(c) {
+		a, err := AutoencoderFrom(c, Options{})
+		if err != nil {
+			d.Problem = firstProblem(err)
+			return
+		}
+		a.Close()
+		return
+	}
 	m, err := FromCheckpoint(c, Options{})
 	if err != nil {
 		d.Problem = firstProblem(err)

@@ -81,6 +81,9 @@ func FromCheckpoint(c *checkpoint.Checkpoint, o Options) (*CoreReadout, error) {
 	if c.HyperParameters == nil {
 		return nil, fmt.Errorf("no hyper_parameters, so the model cannot be rebuilt: write the arguments of its class into %s beside the file", constructorFile)
 	}
+	if HoldsAutoencoder(c) {
+		return nil, fmt.Errorf("it is a sparse autoencoder, which responds to no stimulus: predict takes responses for it")
+	}
 	hyper, err := hyperNode(c.HyperParameters)
 	if err != nil {
 		return nil, err

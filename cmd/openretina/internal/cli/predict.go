@@ -16,19 +16,23 @@ import (
 type predictOptions struct {
 	IO        *IOStreams
 	LoadModel func(ctx context.Context, word string) (*models.CoreReadout, modelFiles, error)
-	Progress  func(label, unit string) *Progress
-	Log       *slog.Logger
+	// LoadAutoencoder gives nil where the word is of no autoencoder.
+	LoadAutoencoder func(ctx context.Context, word string) (*models.Autoencoder, error)
+	Progress        func(label, unit string) *Progress
+	Log             *slog.Logger
 
 	Model, Stimulus, Output, Session string
 	// Spread is where the spread over an ensemble's members goes; empty: nowhere.
 	Spread string
+	// Hidden is where the hidden activations of an autoencoder go; empty: nowhere.
+	Hidden string
 }
 
 func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *cobra.Command {
 	if runF == nil {
 		runF = runPredict
 	}
-	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Log: f.Log}
+	opts := &predictOptions{IO: f.IO, LoadModel: f.LoadModel, LoadAutoencoder: f.loadAutoencoder, Progress: f.NewProgress, Log: f.Log}
 	flags := builtinSettings("predict")
 	cmd := &cobra.Command{
 		Use:   "predict --model M --stimulus IN --output OUT [--session S] [predict.key=value…]",
@@ -50,6 +54,10 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 			their standard deviation (divided by the number of members) into a file of the same
 			shape, which takes as long again.
 
+			Where M is a sparse autoencoder, IN has responses, an array of any shape whose last
+			dimension is the neurons; OUT gets their reconstruction, of the same shape, and
+			--hidden the hidden activations.
+
 			What the flags leave out comes from the node predict of a config (predict.model,
 			predict.stimulus, predict.output, predict.session), or from words of that name.`),
 		Example: examples(`
@@ -60,6 +68,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	cmd.Flags().StringVar(&opts.Stimulus, "stimulus", "", "the stimulus: an .npy file, or an HDF5 file, FILE:/DATASET if there are several in it")
 	cmd.Flags().StringVar(&opts.Output, "output", "", "where the responses go, an .npy file")
 	cmd.Flags().StringVar(&opts.Spread, "spread", "", "where the spread over an ensemble's members goes, an .npy file")
+	cmd.Flags().StringVar(&opts.Hidden, "hidden", "", "where the hidden activations of a sparse autoencoder go, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
 	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) error {
@@ -87,6 +96,17 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 func runPredict(in Interrupts, opts *predictOptions) (err error) {
 	if err := opts.checkOutputs(); err != nil {
 		return err
+	}
+	a, err := opts.LoadAutoencoder(in.Soft, opts.Model)
+	if err != nil {
+		return err
+	}
+	if a != nil {
+		defer a.Close()
+		return opts.reconstruct(in, a)
+	}
+	if opts.Hidden != "" {
+		return fmt.Errorf("--hidden is for sparse autoencoders: %s is none", opts.Model)
 	}
 	stimulus, err := openStimulus(opts.Stimulus, opts.Log)
 	if err != nil {
@@ -121,13 +141,21 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 }
 
 func (o *predictOptions) checkOutputs() error {
-	if err := checkOutput(o.Output); err != nil || o.Spread == "" {
+	if err := checkOutput(o.Output); err != nil {
 		return err
 	}
-	if o.Spread == o.Output {
-		return flagErrorf("--spread and --output are the same file")
+	for _, further := range []struct{ flag, path string }{{"--spread", o.Spread}, {"--hidden", o.Hidden}} {
+		if further.path == "" {
+			continue
+		}
+		if further.path == o.Output {
+			return flagErrorf("%s and --output are the same file", further.flag)
+		}
+		if err := checkOutput(further.path); err != nil {
+			return err
+		}
 	}
-	return checkOutput(o.Spread)
+	return nil
 }
 
 // predict writes the responses to a file, as they are computed, and prints its path.

@@ -29,7 +29,7 @@ func newPredict(t *testing.T, stimulus, dir string) (*Factory, *predictOptions) 
 	f := newTestFactory(t)
 	f.Settings.Device = "cpu"
 	return f, &predictOptions{
-		IO: f.IO, LoadModel: f.LoadModel, Progress: f.NewProgress, Log: f.Log,
+		IO: f.IO, LoadModel: f.LoadModel, LoadAutoencoder: f.loadAutoencoder, Progress: f.NewProgress, Log: f.Log,
 		Model: lowRes, Stimulus: stimulus, Output: filepath.Join(dir, "out.npy"),
 	}
 }
