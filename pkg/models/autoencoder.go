@@ -56,11 +56,10 @@ type Autoencoder struct {
 	device torch.Device
 }
 
-// The classes' names in configs and files.
-const (
-	autoencoderModule = "openretina.models.sparse_autoencoder"
-	autoencoderTarget = autoencoderModule + ".Autoencoder"
-)
+const autoencoderModule = "openretina.models.sparse_autoencoder"
+
+// AutoencoderTarget is the class's name in configs.
+const AutoencoderTarget = autoencoderModule + ".Autoencoder"
 
 // Autoencoders and their losses are what configs may name; an autoencoder is no model of
 // a stimulus, and so not in Models.
@@ -72,7 +71,7 @@ var (
 // IsAutoencoder says whether the node `model` of a config names the class.
 func IsAutoencoder(model *config.Node) bool {
 	name, err := config.Target(model)
-	return err == nil && name == autoencoderTarget
+	return err == nil && name == AutoencoderTarget
 }
 
 // ReadAutoencoder reads the node `model` of a config.

@@ -65,7 +65,7 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 
 	registerLosses()
 
-	config.Register(Autoencoders, autoencoderTarget, defaultAutoencoder(),
+	config.Register(Autoencoders, AutoencoderTarget, defaultAutoencoder(),
 		func(c AutoencoderConfig, _ struct{}) (AutoencoderConfig, error) { return c, nil })
 	config.Register(AutoencoderLosses, autoencoderModule+".SparsityMSELoss", sparsityLoss{},
 		func(l sparsityLoss, _ struct{}) (sparsityLoss, error) { return l, nil })

@@ -177,7 +177,11 @@ func groupNode(group string) object {
 		s["additionalProperties"] = orNull(definition(part(what)))
 		return s
 	case group == "model":
-		return object{"allOf": []any{definition(part(what)), object{"properties": nodesOf(models.UnifiedConfig{})}}}
+		return object{
+			"if":   object{"required": []string{config.TargetKey}, "properties": object{config.TargetKey: object{"const": models.AutoencoderTarget}}},
+			"then": definition(models.AutoencoderTarget),
+			"else": object{"allOf": []any{definition(part(what)), object{"properties": nodesOf(models.UnifiedConfig{})}}},
+		}
 	case ok:
 		return definition(part(what))
 	case group == "data_io":

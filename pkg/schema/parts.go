@@ -54,6 +54,8 @@ func tables() map[string]table {
 	add(models.Cores.What, models.Cores)
 	add(models.Readouts.What, models.Readouts)
 	add(models.Losses.What, models.Losses)
+	add(models.Autoencoders.What, models.Autoencoders)
+	add(models.AutoencoderLosses.What, models.AutoencoderLosses)
 	add(optim.Optimizers.What, optim.Optimizers)
 	add(optim.Schedulers.What, optim.Schedulers)
 	add(train.Callbacks.What, train.Callbacks)

@@ -14,6 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
@@ -86,7 +87,7 @@ func TestSingleCellLNPTrainsLikeThePythonPackage(t *testing.T) {
 func (r recordedLNP) train(t *testing.T, d torch.Device) {
 	t.Helper()
 	m := r.model(t, d)
-	r.compareState(t, m, "before/")
+	r.compare(t, m.Store(), "before/", 1e-6)
 	o := optim.DefaultAdam(true)
 	o.LR = m.LearningRate
 	st := &Stepper{Model: m, Optimizer: optim.NewAdamW(m.Store().Scope(), m.Store().Parameters(), o)}
@@ -115,9 +116,10 @@ func nearly(t *testing.T, step int, name string, got, want float64) {
 	}
 }
 
-func (r recordedLNP) compareState(t *testing.T, m *models.CoreReadout, prefix string) {
+// compare holds a state dict against what was recorded under a prefix.
+func (r recordedLNP) compare(t *testing.T, store *nn.Store, prefix string, tolerance float64) {
 	t.Helper()
-	state, err := m.Store().StateDict()
+	state, err := store.StateDict()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func (r recordedLNP) compareState(t *testing.T, m *models.CoreReadout, prefix st
 			t.Fatalf("the class has no %s of %v", n.Name, n.Array.Shape)
 		}
 		for i := range want.Len() {
-			if math.Abs(n.Array.At(i)-want.At(i)) > 1e-6 {
+			if math.Abs(n.Array.At(i)-want.At(i)) > tolerance {
 				t.Errorf("%s%s: value %d is %v, want %v", prefix, n.Name, i, n.Array.At(i), want.At(i))
 				break
 			}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/train"
@@ -39,6 +40,9 @@ func newCmdTrain(f *Factory, runF func(Interrupts, *trainOptions) error) *cobra.
 			ensemble_seeds=[0,1,2] trains one model for each seed, one after the other, in the run
 			directories seed_0, seed_1, … below paths.output_dir, which is then a model itself:
 			its response is the mean of theirs. trainer.ckpt_path=last goes on with it.
+
+			A config whose model is a sparse autoencoder (sparse_autoencoder) trains it on the
+			responses in the .npy files activations=[FILE,…], such as openretina predict writes.
 
 			--multirun trains once for each combination of the values given, or searches where
 			the config chooses a sweeper that does. It prints a table of the jobs and, in the
@@ -81,19 +85,22 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 			return err
 		}
 	}
-	plan, ensemble, err := opts.plan()
+	composed, err := opts.compose()
 	if err != nil {
 		return err
 	}
-	device, err := opts.f.Device()
+	if train.IsAutoencoder(composed) {
+		return opts.trainAutoencoder(in, composed)
+	}
+	plan, ensemble, err := newPlan(composed)
 	if err != nil {
 		return err
 	}
-	progress := &trainProgress{f: opts.f}
-	defer progress.Close()
-	env := train.Environment{
-		Device: device, Resolve: data.ResolveCached, Log: opts.f.Log, Version: Version, Progress: progress,
+	env, done, err := opts.environment()
+	if err != nil {
+		return err
 	}
+	defer done()
 	if opts.DryRun {
 		forecast, err := plan.Forecast(in.Soft, env)
 		if err != nil {
@@ -110,21 +117,59 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	return opts.train(in, plan, env)
 }
 
-// plan composes and checks the config. ensemble is nil where it is of one training; else
-// plan is that of the first member.
-func (o *trainOptions) plan() (plan *train.Plan, ensemble *train.Ensemble, err error) {
+// environment is what trainings depend on besides their config; done ends what shows
+// their progress.
+func (o *trainOptions) environment() (env train.Environment, done func(), err error) {
+	device, err := o.f.Device()
+	progress := &trainProgress{f: o.f}
+	return train.Environment{
+		Device: device, Resolve: data.ResolveCached, Log: o.f.Log, Version: Version, Progress: progress,
+	}, progress.Close, err
+}
+
+// compose composes the config of a job and starts the job.
+func (o *trainOptions) compose() (*config.Config, error) {
 	composed, err := o.Flags.compose(o.f, o.Overrides)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if o.Flags.sweep.goOn { // no override, since the directory may be named by those
 		if err := composed.Root.Set("trainer.ckpt_path", "last"); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	if err := startJob(composed, o.DryRun); err != nil {
-		return nil, nil, err
+	return composed, startJob(composed, o.DryRun)
+}
+
+// trainAutoencoder trains a sparse autoencoder on responses. A dry run checks the config.
+func (o *trainOptions) trainAutoencoder(in Interrupts, composed *config.Config) error {
+	plan, err := train.NewAutoencoderPlan(composed)
+	if err != nil {
+		return err
 	}
+	if o.DryRun {
+		if o.JSON {
+			return flagErrorf("--json has nothing to print for a sparse autoencoder: its dry run only checks the config")
+		}
+		_, err := fmt.Fprintln(o.f.IO.Out, "the config is in order; run directory: "+plan.OutputDir)
+		return err
+	}
+	env, done, err := o.environment()
+	if err != nil {
+		return err
+	}
+	defer done()
+	o.f.Log.Info("training a sparse autoencoder", "device", env.Device.String(), "seed", plan.Seed, "run", plan.OutputDir)
+	if _, err := plan.Run(in.Soft, in.Hard, env); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(o.f.IO.Out, plan.OutputDir)
+	return err
+}
+
+// newPlan checks the config. ensemble is nil where it is of one training; else plan is
+// that of the first member.
+func newPlan(composed *config.Config) (plan *train.Plan, ensemble *train.Ensemble, err error) {
 	if ensemble, err = train.NewEnsemble(composed); err != nil {
 		return nil, nil, err
 	}
