@@ -127,6 +127,7 @@ type rootNode struct {
 	EnsembleSeeds []uint32 `yaml:"ensemble_seeds"`
 	Match         bool     `yaml:"check_stimuli_responses_match"`
 	OnlyReadout   bool     `yaml:"only_train_readout"`
+	Freeze        []string `yaml:"freeze"`
 	Objective     *string  `yaml:"objective_target"`
 	Compatibility *string  `yaml:"compatibility"`
 	MatmulChoices struct {

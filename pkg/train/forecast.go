@@ -95,7 +95,7 @@ func (p *Plan) Forecast(ctx context.Context, env Environment) (*Forecast, error)
 	}
 	program := memoryNow()
 	var err error
-	if f.Model, err = p.newModel(f.data, env); err != nil {
+	if f.Model, err = p.newModel(ctx, f.data, env); err != nil {
 		return nil, err
 	}
 	defer f.Model.Close()

@@ -35,7 +35,9 @@ type Plan struct {
 	trainer     trainerConfig
 	callbacks   callbacks
 	loggers     tracking.Group
+	startFrom   string // the trained model to start from; empty: none
 	onlyReadout bool
+	freeze      []string        // parts of the model that are not trained
 	objective   string          // the metric that a search judges the training by; empty: none
 	precision   torch.Precision // on a GPU
 }
@@ -67,7 +69,7 @@ func (p *Plan) readRoot() error {
 	var start, objective, compatibility *string
 	for path, to := range map[string]any{
 		"compatibility": &compatibility,
-		"seed":          &seed, "only_train_readout": &p.onlyReadout, "objective_target": &objective,
+		"seed":          &seed, "only_train_readout": &p.onlyReadout, "freeze": &p.freeze, "objective_target": &objective,
 		"paths.output_dir": &p.OutputDir, "paths.load_model_path": &start,
 	} {
 		problems.Add(p.decode(path, to))
@@ -75,9 +77,8 @@ func (p *Plan) readRoot() error {
 	if _, ok := p.cfg.Root.At("paths.output_dir"); !ok {
 		problems.AddAt(p.cfg.Root, config.Refuse("paths.output_dir", "the config has no paths.output_dir"))
 	}
-	if start != nil {
-		problems.AddAt(p.cfg.Root, config.Refuse("paths.load_model_path", "starting from a trained model is not supported yet: "+
-			"leave paths.load_model_path null (trainer.ckpt_path=FILE continues a training)"))
+	if p.startFrom = orElse(start, ""); p.startFrom != "" {
+		problems.AddAt(p.cfg.Root, p.checkStart())
 	}
 	if p.objective = orElse(objective, ""); objective != nil && !slices.Contains(p.validationMetrics(), p.objective) {
 		problems.AddAt(p.cfg.Root, config.Refuse("objective_target", "objective_target %q is no metric of the validation: %s",
@@ -212,7 +213,7 @@ func (p *Plan) readScheduler(model *config.Node) error {
 // may stand beside them: they are the user's own variables.
 var knownNames = map[string][]string{
 	"": {
-		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", ensembleKey, "logger", "matmul_precision", "model", "objective_target",
+		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", "freeze", ensembleKey, "logger", "matmul_precision", "model", "objective_target",
 		"only_train_readout", "paths", "seed", "trainer", "training_callbacks",
 	},
 	"data_io":          {"data_info", "responses", "stimuli"},

@@ -20,10 +20,13 @@ import (
 
 // Environment is what a training depends on besides its config.
 type Environment struct {
-	Device   torch.Device
-	Resolve  data.Resolver // finds data files; nil: local paths and the cache
-	Progress Progress
-	Log      *slog.Logger
+	Device  torch.Device
+	Resolve data.Resolver // finds data files; nil: local paths and the cache
+	// ResolveModel finds the model of paths.load_model_path; nil: files and run
+	// directories.
+	ResolveModel ModelResolver
+	Progress     Progress
+	Log          *slog.Logger
 	// Version of the program, for run.json.
 	Version string
 }
@@ -49,7 +52,7 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 		return nil, err
 	}
 	env.Log.Info("data loaded", "sessions", len(dataset.Sessions), "neurons", dataset.Neurons())
-	f, err := p.newFitter(dataset, env)
+	f, err := p.newFitter(soft, dataset, env)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 }
 
 // newFitter builds the model and what trains it.
-func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err error) {
+func (p *Plan) newFitter(ctx context.Context, dataset *data.Dataset, env Environment) (f *fitter, err error) {
 	f = &fitter{Plan: p, data: dataset, progress: env.Progress, log: env.Log, pending: &changes{}, machine: newMachine(env.Device)}
 	if f.info, err = dataInfo(dataset); err != nil {
 		return nil, err
@@ -90,27 +93,28 @@ func (p *Plan) newFitter(dataset *data.Dataset, env Environment) (f *fitter, err
 	if f.val, err = dataset.ValidationLoader(); err != nil {
 		return nil, err
 	}
-	if f.Model, err = p.newModel(dataset, env); err != nil {
+	if f.Model, err = p.newModel(ctx, dataset, env); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.fits(f.Model, dataset), f.addTraining(f.trainBatches())); err != nil {
+	if p.startFrom != "" {
+		err = mergeInfo(f.info, f.Model)
+	}
+	if err := errors.Join(err, p.fits(f.Model, dataset), f.addTraining(f.trainBatches())); err != nil {
 		f.Model.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (p *Plan) newModel(dataset *data.Dataset, env Environment) (*models.CoreReadout, error) {
-	var sessions []models.Session
-	for _, s := range dataset.Sessions {
-		sessions = append(sessions, models.Session{
-			Name: s.Name, Neurons: s.Neurons, MeanActivity: s.MeanActivity, CellTypes: s.CellTypes(), Cells: s.Cells(),
-		})
-	}
+func (p *Plan) newModel(ctx context.Context, dataset *data.Dataset, env Environment) (*models.CoreReadout, error) {
+	sessions, o := modelSessions(dataset), models.Options{Device: env.Device, Seed: p.Seed, Corrected: p.corrected}
 	if err := torch.SetPrecision(env.Device, p.precision); err != nil {
 		return nil, err
 	}
-	return models.New(p.model, sessions, models.Options{Device: env.Device, Seed: p.Seed, Corrected: p.corrected})
+	if p.startFrom != "" {
+		return p.startModel(ctx, sessions, env, o)
+	}
+	return models.New(p.model, sessions, o)
 }
 
 // fits checks the movies' channels and size against the model's.
@@ -129,10 +133,8 @@ func (f *fitter) trainBatches() int { return f.trainer.LimitTrainBatches.of(f.tr
 
 // addTraining makes the optimizer, and the schedule for epochs of so many batches.
 func (f *fitter) addTraining(batches int) (err error) {
-	if f.onlyReadout {
-		if err := f.Model.Store().Freeze("core."); err != nil {
-			return err
-		}
+	if err := f.freezeParts(f.Model); err != nil {
+		return err
 	}
 	root, params := f.Model.Store().Scope(), f.Model.Store().Parameters()
 	if f.optimizer != nil {

@@ -358,7 +358,7 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 		{"lr_scheduler._target_=torch.optim.lr_scheduler.StepLRs", "unknown lr_scheduler"},
 		{"optimizer._target_=torch.optim.AdamQ", "unknown optimizer"},
 		{"optimizer.lr=fast", "optimizer.lr"},
-		{"+paths.load_model_path=model.ckpt", "not supported yet"},
+		{"+paths.load_model_path=model.ckpt", "there is no file or run directory model.ckpt"},
 		{"+trainer.accelerator=gpu", "set by --device"},
 		{"++trainer.ckpt_path=absent.ckpt", "there is no checkpoint absent.ckpt"},
 		{"+trainer.devices=2", "runs on one device"},

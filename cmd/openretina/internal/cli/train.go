@@ -123,7 +123,8 @@ func (o *trainOptions) environment() (env train.Environment, done func(), err er
 	device, err := o.f.Device()
 	progress := &trainProgress{f: o.f}
 	return train.Environment{
-		Device: device, Resolve: data.ResolveCached, Log: o.f.Log, Version: Version, Progress: progress,
+		Device: device, Resolve: data.ResolveCached, Log: o.f.Log, Version: Version, ResolveModel: o.f.ResolveModel,
+		Progress: progress,
 	}, progress.Close, err
 }
 
