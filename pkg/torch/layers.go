@@ -89,6 +89,17 @@ func (s *Scope) SeparableLayer(x *Tensor, l SeparableLayer) *Tensor {
 	}, operands...)
 }
 
+// GridSample reads images x (n, channels, height, width) at the points grid (n, rows,
+// columns, 2), which gives (n, channels, rows, columns): bilinear between the pixels,
+// zero outside, as torch.nn.functional.grid_sample. A point is (x, y), from -1 at the
+// left and upper edge to 1 at the right and lower one. An edge is the middle of the
+// outermost pixels where alignCorners is set, else their outer border.
+func (s *Scope) GridSample(x, grid *Tensor, alignCorners bool) *Tensor {
+	return s.op("grid_sample", func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.GridSample(grad, x.handle, grid.handle, alignCorners)
+	}, x, grid)
+}
+
 // AvgPool3D averages over blocks of the given size (time, height, width).
 func (s *Scope) AvgPool3D(x *Tensor, kernel [3]int64) *Tensor {
 	return s.op("avg_pool3d", func(grad bool) (libtorch.Handle, *libtorch.Error) {

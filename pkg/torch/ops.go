@@ -23,6 +23,12 @@ func (s *Scope) scalar(name string, op libtorch.Op, x *Tensor, value float64) *T
 	}, x)
 }
 
+func (s *Scope) nonlinearity(name string, op libtorch.Op, x *Tensor, a, b float64) *Tensor {
+	return s.op(name, func(grad bool) (libtorch.Handle, *libtorch.Error) {
+		return libtorch.Nonlinearity(grad, op, x.handle, a, b)
+	}, x)
+}
+
 func (s *Scope) reduce(name string, op libtorch.Op, x *Tensor, keepDim bool, dims []int64) *Tensor {
 	return s.op(name, func(grad bool) (libtorch.Handle, *libtorch.Error) {
 		return libtorch.Reduce(grad, op, x.handle, dims, keepDim)
@@ -79,6 +85,21 @@ func (s *Scope) SELU(x *Tensor) *Tensor { return s.unary("selu", libtorch.SELU, 
 
 // SiLU is x sigmoid(x).
 func (s *Scope) SiLU(x *Tensor) *Tensor { return s.unary("silu", libtorch.SiLU, x) }
+
+// SoftplusOf is log(1 + e^(beta x)) / beta, x itself where beta x is above threshold.
+func (s *Scope) SoftplusOf(x *Tensor, beta, threshold float64) *Tensor {
+	return s.nonlinearity("softplus", libtorch.SoftplusOf, x, beta, threshold)
+}
+
+// ELUOf is x above zero, alpha (e^x - 1) below.
+func (s *Scope) ELUOf(x *Tensor, alpha float64) *Tensor {
+	return s.nonlinearity("elu", libtorch.ELUOf, x, alpha, 0)
+}
+
+// LeakyReLUOf is x above zero, slope x below.
+func (s *Scope) LeakyReLUOf(x *Tensor, slope float64) *Tensor {
+	return s.nonlinearity("leaky_relu", libtorch.LeakyReLUOf, x, slope, 0)
+}
 
 // Square is x².
 func (s *Scope) Square(x *Tensor) *Tensor { return s.unary("square", libtorch.Square, x) }

@@ -122,6 +122,9 @@ func (s *Scope) Fail(err error) {
 // Training tells whether layers behave as in training.
 func (s *Scope) Training() bool { return s.mode == Train }
 
+// Recording tells whether the scope's operations record gradients.
+func (s *Scope) Recording() bool { return s.grad }
+
 // Device is where the scope's operations create tensors.
 func (s *Scope) Device() Device { return s.device }
 

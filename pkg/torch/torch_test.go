@@ -63,6 +63,9 @@ func TestArithmeticAgreesWithMathematics(t *testing.T) {
 			{"stack", s.Stack(0, s.Sum(x), s.Mean(x)), []float32{4, 1}},
 			{"einsum", s.Einsum("ij,jk->ik", x, x), []float32{1, 0, 4, 9}},
 			{"elu", s.ELU(x), []float32{float32(math.Exp(-1) - 1), 0, 2, 3}},
+			{"elu of 2", s.ELUOf(x, 2), []float32{float32(2*math.Exp(-1) - 2), 0, 2, 3}},
+			{"leaky relu", s.LeakyReLUOf(x, 0.1), []float32{-0.1, 0, 2, 3}},
+			{"softplus of 2", s.SoftplusOf(x, 2, 5), []float32{float32(math.Log1p(math.Exp(-2)) / 2), math.Ln2 / 2, float32(math.Log1p(math.Exp(4)) / 2), 3}},
 			{"linspace", s.Linspace(0, 1, 3), []float32{0, 0.5, 1}},
 			{"scalar full", s.FullOf(ndarray.Float32, 3), []float32{3}},
 		} {
@@ -133,6 +136,8 @@ func TestEveryKindOfMisuseIsAnError(t *testing.T) {
 		"einsum text":     {nil, func(s *Scope) *Tensor { return s.Einsum("??->", s.Zeros(1)) }},
 		"no such GPU":     {ErrDevice, func(s *Scope) *Tensor { return s.ToDevice(s.Zeros(1), Device{cuda: true, index: 99}) }},
 		"no generator":    {ErrClosed, func(s *Scope) *Tensor { return s.Randn(nil, 2) }},
+		"grid of points":  {nil, func(s *Scope) *Tensor { return s.GridSample(s.Zeros(1, 1, 2, 2), s.Zeros(1, 1, 1, 3), true) }},
+		"no images":       {nil, func(s *Scope) *Tensor { return s.GridSample(s.Zeros(1, 1, 2, 2, 2), s.Zeros(1, 1, 1, 1, 3), true) }},
 		"conv rank":       {nil, func(s *Scope) *Tensor { return s.Conv3D(s.Zeros(2), s.Zeros(3), nil, Conv3DOptions{}) }},
 	} {
 		t.Run(name, func(t *testing.T) {

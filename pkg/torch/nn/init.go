@@ -43,6 +43,13 @@ func ScaledNormal(std float64) Init {
 	}
 }
 
+// Uniform draws from [from, to), as nn.init.uniform_.
+func Uniform(from, to float64) Init {
+	return func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
+		return s.Uniform(rng, from, to, shape...)
+	}
+}
+
 // ConvUniform draws from ±1/sqrt(fanIn): what nn.Conv3d's reset_parameters does
 // for weights (kaiming_uniform_ with a = sqrt 5) and bias alike.
 func ConvUniform(fanIn int64) Init {
@@ -60,6 +67,26 @@ func XavierNormal(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Te
 		positions *= n
 	}
 	return s.Normal(rng, 0, math.Sqrt(2/float64((shape[0]+shape[1])*positions)), shape...)
+}
+
+// Indexes are given integers, as int64.
+func Indexes(values []int64) Init {
+	return func(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
+		a, err := ndarray.FromInt64(values, toInt(shape)...)
+		if err != nil {
+			s.Fail(err)
+			return nil
+		}
+		return s.FromArray(a)
+	}
+}
+
+func toInt(shape []int64) []int {
+	out := make([]int, len(shape))
+	for i, n := range shape {
+		out[i] = int(n)
+	}
+	return out
 }
 
 // Values are given numbers.

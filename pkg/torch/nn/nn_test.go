@@ -115,6 +115,66 @@ func TestInitDrawsWhatPyTorchDraws(t *testing.T) {
 	}
 }
 
+func TestRedrawDrawsOnIntoTheSameTensor(t *testing.T) {
+	var drawn [2][]float32
+	t.Run("redrawn", func(t *testing.T) {
+		s := newStore(t)
+		w := s.Root().Param("w", Uniform(-1, 1), 5)
+		s.Root().Redraw(w, Uniform(-1, 1))
+		drawn[0], _ = s.Scope().Float32s(w)
+		if trained, err := s.Scope().RequiresGrad(w); !trained || err != nil {
+			t.Errorf("the tensor is trained: %v, %v", trained, err)
+		}
+	})
+	t.Run("drawn second", func(t *testing.T) {
+		s := newStore(t)
+		s.Root().Buffer("first", Uniform(-1, 1), 5)
+		drawn[1], _ = s.Scope().Float32s(s.Root().Param("w", Uniform(-1, 1), 5))
+	})
+	if len(drawn[0]) != 5 || !slices.Equal(drawn[0], drawn[1]) {
+		t.Errorf("redrawn are %v, want the second draw, %v", drawn[0], drawn[1])
+	}
+}
+
+// TestSharedTensorsAreListedTwiceAndTrainedOnce is a module that two others hold.
+func TestSharedTensorsAreListedTwiceAndTrainedOnce(t *testing.T) {
+	s := newStore(t)
+	first := s.Root().Sub("first")
+	w := first.Param("w", Ones, 2)
+	first.Sub("norm").Buffer("count", ZeroCount)
+	s.Root().Sub("firsts").Param("w", Ones, 1) // another one
+	s.Root().Sub("second").Sub("_source").Share(first)
+	var names []string
+	for _, e := range s.Entries() {
+		names = append(names, e.Name)
+	}
+	want := []string{"first.w", "first.norm.count", "firsts.w", "second._source.w", "second._source.norm.count"}
+	if !slices.Equal(names, want) || len(s.Parameters()) != 2 || len(s.Trainable()) != 2 || s.Err() != nil {
+		t.Fatalf("names are %v, parameters %d, %v", names, len(s.Parameters()), s.Err())
+	}
+	if err := s.MoveTo(torch.CPU); err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.StateDict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state[0].Array, _ = ndarray.FromFloat32([]float32{5, 6}, 2)
+	state[3].Array = state[0].Array
+	if err := s.Load(state); err != nil {
+		t.Fatal(err)
+	}
+	values, err := s.Scope().Float32s(w)
+	trained, gradErr := s.Scope().RequiresGrad(w)
+	if err := errors.Join(err, gradErr); err != nil || !slices.Equal(values, []float32{5, 6}) || !trained {
+		t.Errorf("values are %v, trained %v, %v", values, trained, err)
+	}
+	s.Root().Sub("second").Sub("_source").Share(first)
+	if s.Err() == nil || !strings.Contains(s.Err().Error(), "second._source.w is created twice") {
+		t.Errorf("error is %v", s.Err())
+	}
+}
+
 func TestFreezeKeepsOptimizersAway(t *testing.T) {
 	s := newStore(t)
 	w := s.Root().Sub("core").Param("w", Ones, 2)

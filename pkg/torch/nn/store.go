@@ -152,6 +152,16 @@ func (p Path) Alias(name string, t *torch.Tensor) {
 	p.add(&Entry{Name: p.full(name), Tensor: t, Alias: true})
 }
 
+// Share gives all tensors below another place names below p too, as state_dict does with
+// a module that two others hold.
+func (p Path) Share(of Path) {
+	for _, e := range p.store.entries { // those of before: the loop does not see new ones
+		if rest, ok := strings.CutPrefix(e.Name, of.name+"."); ok {
+			p.Alias(rest, e.Tensor)
+		}
+	}
+}
+
 // Redraw gives a tensor other initial values, drawn now, as PyTorch's modules do that
 // initialise their parts anew.
 func (p Path) Redraw(t *torch.Tensor, init Init) {

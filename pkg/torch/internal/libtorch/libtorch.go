@@ -102,6 +102,13 @@ const (
 	PowScalar Op = C.ORT_POW_SCALAR
 )
 
+// Nonlinearities with numbers of their own, for Nonlinearity.
+const (
+	SoftplusOf  Op = C.ORT_SOFTPLUS_OF
+	ELUOf       Op = C.ORT_ELU_OF
+	LeakyReLUOf Op = C.ORT_LEAKY_RELU_OF
+)
+
 // Reductions, for Reduce.
 const (
 	Sum       Op = C.ORT_SUM
@@ -182,6 +189,13 @@ func Binary(grad bool, op Op, a, b Handle) (Handle, *Error) {
 func Scalar(grad bool, op Op, x Handle, value float64) (Handle, *Error) {
 	var t C.ort_tensor
 	e := C.ort_scalar(flags(grad), C.int(op), in(x), C.double(value), &t)
+	return out(t, e)
+}
+
+// Nonlinearity applies a nonlinearity with one or two numbers of its own.
+func Nonlinearity(grad bool, op Op, x Handle, a, b float64) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_nonlinearity(flags(grad), C.int(op), in(x), C.double(a), C.double(b), &t)
 	return out(t, e)
 }
 
@@ -314,6 +328,13 @@ func SeparableLayer(grad bool, x, spatial, temporal Handle, padding *[3]int64, n
 
 // SeparableVariant is how SeparableConv3D computes: avx512, avx2, generic, or full.
 func SeparableVariant() string { return C.GoString(C.ort_separable_variant()) }
+
+// GridSample reads images at points between -1 and 1.
+func GridSample(grad bool, x, grid Handle, alignCorners bool) (Handle, *Error) {
+	var t C.ort_tensor
+	e := C.ort_grid_sample(flags(grad), in(x), in(grid), cbool(alignCorners), &t)
+	return out(t, e)
+}
 
 // AvgPool3D averages over blocks of kernel's size.
 func AvgPool3D(grad bool, x Handle, kernel [3]int64) (Handle, *Error) {

@@ -24,6 +24,9 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"Scalar": func(r *random) (Handle, *Error) {
 		return Scalar(r.bool(), Op(r.between(-1, 4)), r.tensor(), r.number())
 	},
+	"Nonlinearity": func(r *random) (Handle, *Error) {
+		return Nonlinearity(r.bool(), Op(r.between(-1, 4)), r.tensor(), r.number(), r.number())
+	},
 	"Clamp": func(r *random) (Handle, *Error) { return Clamp(r.bool(), r.tensor(), r.maybe(), r.maybe()) },
 	"Reduce": func(r *random) (Handle, *Error) {
 		return Reduce(r.bool(), Op(r.between(-1, 6)), r.tensor(), r.sizes(), r.bool())
@@ -41,6 +44,7 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"SeparableLayer":  separableLayer,
 	"ComposedConv3D":  composedConv3D,
 	"ConvGRU":         convGRU,
+	"GridSample":      func(r *random) (Handle, *Error) { return GridSample(r.bool(), r.tensor(), r.tensor(), r.bool()) },
 	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
 	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
 	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },

@@ -56,6 +56,11 @@ ort_error *ort_scalar(int flags, int op, ort_tensor x, double value, ort_tensor 
 /* NULL for no bound. */
 ort_error *ort_clamp(int flags, ort_tensor x, const double *min, const double *max, ort_tensor *out);
 
+/* Nonlinearities with numbers of their own: softplus (beta, threshold), ELU (alpha),
+ * leaky ReLU (slope below zero). b is read where there are two. */
+enum ort_nonlinearity { ORT_SOFTPLUS_OF, ORT_ELU_OF, ORT_LEAKY_RELU_OF };
+ort_error *ort_nonlinearity(int flags, int op, ort_tensor x, double a, double b, ort_tensor *out);
+
 /* Reductions; ndims = 0 reduces over all dimensions. */
 enum ort_reduce_op { ORT_SUM, ORT_MEAN, ORT_NORM, ORT_LOGSUMEXP, ORT_AMAX };
 ort_error *ort_reduce(int flags, int op, ort_tensor x, const int64_t *dims, int ndims, int keepdim,
@@ -122,6 +127,10 @@ typedef struct {
 } ort_gru;
 ort_error *ort_conv_gru(int flags, ort_tensor x, const ort_gru *weights, int64_t padding, int64_t groups,
                         ort_tensor state, ort_tensor *out);
+
+/* torch.nn.functional.grid_sample of images (n, channels, height, width) at the points
+ * grid (n, out height, out width, 2) = (x, y) from -1 to 1: bilinear, zero outside. */
+ort_error *ort_grid_sample(int flags, ort_tensor x, ort_tensor grid, int align_corners, ort_tensor *out);
 
 /* Losses of responses (batch, time, neurons): a sum, and (batch, neurons). */
 ort_error *ort_poisson_loss(int flags, ort_tensor output, ort_tensor target, double bias, ort_tensor *out);

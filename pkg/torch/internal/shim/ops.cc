@@ -53,6 +53,15 @@ at::Tensor scalar(int op, const at::Tensor &x, double value) {
   TORCH_CHECK(false, "unknown operation with a number ", op);
 }
 
+at::Tensor nonlinearity(int op, const at::Tensor &x, double a, double b) {
+  switch (op) {
+    case ORT_SOFTPLUS_OF: return at::softplus(x, a, b);
+    case ORT_ELU_OF: return at::elu(x, a);
+    case ORT_LEAKY_RELU_OF: return at::leaky_relu(x, a);
+  }
+  TORCH_CHECK(false, "unknown nonlinearity ", op);
+}
+
 at::Tensor reduce(int op, const at::Tensor &x, at::IntArrayRef dims, bool keepdim) {
   std::vector<int64_t> all;
   if (dims.empty()) {
@@ -81,6 +90,10 @@ ORT_API ort_error *ort_binary(int flags, int op, ort_tensor a, ort_tensor b, ort
 
 ORT_API ort_error *ort_scalar(int flags, int op, ort_tensor x, double value, ort_tensor *out) {
   return produce(flags, out, [&] { return scalar(op, tensor(x), value); });
+}
+
+ORT_API ort_error *ort_nonlinearity(int flags, int op, ort_tensor x, double a, double b, ort_tensor *out) {
+  return produce(flags, out, [&] { return nonlinearity(op, tensor(x), a, b); });
 }
 
 ORT_API ort_error *ort_clamp(int flags, ort_tensor x, const double *min, const double *max, ort_tensor *out) {
@@ -114,6 +127,16 @@ ORT_API ort_error *ort_avg_pool3d(int flags, ort_tensor x, const int64_t *kernel
 
 ORT_API ort_error *ort_max_pool3d(int flags, ort_tensor x, const int64_t *kernel, ort_tensor *out) {
   return produce(flags, out, [&] { return at::max_pool3d(tensor(x), ints(kernel, 3)); });
+}
+
+ORT_API ort_error *ort_grid_sample(int flags, ort_tensor x, ort_tensor grid, int align_corners, ort_tensor *out) {
+  constexpr int64_t kBilinear = 0, kZeros = 0;  // torch.nn.functional's numbers
+  return produce(flags, out, [&] {
+    const auto &images = tensor(x), &points = tensor(grid);
+    TORCH_CHECK(images.dim() == 4, "grid_sample takes images (n, channels, height, width), not of ", images.dim(),
+                " dimensions");
+    return at::grid_sampler(images, points, kBilinear, kZeros, align_corners != 0);
+  });
 }
 
 ORT_API ort_error *ort_batch_norm(int flags, ort_tensor x, ort_tensor weight, ort_tensor bias,
