@@ -62,6 +62,12 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 
 	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
 		defaultGaussianMasks(), GaussianMaskConfig.builder)
+	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiSampledGaussianReadout",
+		defaultPointGaussian(), PointGaussianConfig.builder)
+	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiFactorizedReadout",
+		FactorizedConfig{}, FactorizedConfig.builder)
+	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultipleLNPReadout",
+		defaultLNP(), LNPConfig.builder)
 
 	registerLosses()
 

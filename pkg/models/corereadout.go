@@ -61,6 +61,10 @@ type Session struct {
 	// CellTypes are the neurons' types, which losses by cell type need; nil where they
 	// are not known.
 	CellTypes []int64
+
+	// sample stands for sessions with any number of neurons: a config is looked at
+	// before there is data.
+	sample bool
 }
 
 // biasInit draws the bias of the session's readout.

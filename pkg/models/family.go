@@ -110,7 +110,7 @@ func Check(n *config.Node) error {
 
 // checkBuilt builds a model with one neuron. core is where the core's arguments stand.
 func checkBuilt(f Family, core *config.Node) error {
-	m, err := build(f, []Session{{Name: "session", Neurons: 1}}, Options{}, false)
+	m, err := build(f, []Session{{Name: "session", Neurons: 1, sample: true}}, Options{}, false)
 	if err != nil {
 		return err
 	}
@@ -179,6 +179,7 @@ func neuronsOf(m *CoreReadout) config.Object {
 // addReadouts makes the readouts of sessions.
 func (m *CoreReadout) addReadouts(builder ReadoutBuilder, sessions []Session) error {
 	m.builder = builder
+	first := len(m.sessions) == 0
 	for _, s := range sessions {
 		if _, ok := m.readouts[s.Name]; ok {
 			return fmt.Errorf("session %s is there twice", s.Name)
@@ -193,7 +194,22 @@ func (m *CoreReadout) addReadouts(builder ReadoutBuilder, sessions []Session) er
 		m.sessions = append(m.sessions, s.Name)
 		m.readouts[s.Name] = r
 	}
+	if first {
+		m.redrawReadouts(sessions)
+	}
 	return m.store.Err()
+}
+
+// redrawn is a readout whose class draws its weights in initialize, which
+// MultiReadoutBase calls once more when it has made all readouts.
+type redrawn interface{ redraw(s Session) }
+
+func (m *CoreReadout) redrawReadouts(sessions []Session) {
+	for _, s := range sessions {
+		if r, ok := m.readouts[s.Name].(redrawn); ok {
+			r.redraw(s)
+		}
+	}
 }
 
 // firstStep runs a stimulus of zeros through the core in training mode. The Python

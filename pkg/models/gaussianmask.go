@@ -94,6 +94,9 @@ func maskGrid(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
 	return s.Contiguous(s.Expand(s.Reshape(grid, 1, h, w, 2), n, h, w, 2))
 }
 
+// center moves all masks to the middle.
+func (r *gaussianMask) center(s *torch.Scope) { s.CopyInto(r.mean, s.Zeros(int64(r.neurons), 2)) }
+
 func (r *gaussianMask) NumNeurons() int { return r.neurons }
 
 func (r *gaussianMask) averagesNeurons() bool { return r.ReadoutRegAvg }

@@ -109,7 +109,7 @@ func newLayer[L any](t *testing.T, d torch.Device, r recorded, make func(nn.Path
 	var state []ndarray.Named
 	for _, e := range store.Entries() {
 		name := e.Name
-		if e.Alias { // recorded once, under the core's name for it
+		if e.Alias && r["params/"+name] == nil && r["buffers/"+name] == nil { // recorded once, under the core's name for it
 			name = name[strings.LastIndexByte(name, '.')+1:]
 		}
 		for _, kind := range []string{"params/", "buffers/"} {

@@ -19,16 +19,17 @@ type FixedReadout interface {
 }
 
 // linearReadout is what a readout comes down to when masks and scales have been
-// multiplied out: each neuron weighs every channel and position of the features, adds
-// its bias, and a nonlinearity follows. Responses are one matrix product.
+// multiplied out: each neuron weighs every channel and position of the features, or
+// every channel and some positions, adds its bias, and a nonlinearity follows. Responses are one matrix product.
 type linearReadout struct {
-	weights      *torch.Tensor // (neurons, channels · height · width)
+	weights      *torch.Tensor // (neurons, channels · positions)
+	positions    []int64       // row · width + column of those that are weighed; nil for all
 	bias         *torch.Tensor // (neurons)
-	nonlinearity func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	nonlinearity Nonlinearity
 }
 
 func (r *linearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
-	rows := perFrame(s, features)
+	rows := r.perFrame(s, features)
 	y := s.Add(s.MatMul(rows, s.Permute(r.weights, 1, 0)), r.bias)
 	s.Free(rows) // as large as the features
 	return r.nonlinearity(s, y)
@@ -36,7 +37,9 @@ func (r *linearReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.T
 
 // Keep leaves out the graph: nothing is trained through it.
 func (r *linearReadout) Keep(s *torch.Scope) FixedReadout {
-	return &linearReadout{weights: s.Keep(r.weights), bias: s.Keep(r.bias), nonlinearity: r.nonlinearity}
+	return &linearReadout{
+		weights: s.Keep(r.weights), positions: r.positions, bias: s.Keep(r.bias), nonlinearity: r.nonlinearity,
+	}
 }
 
 // Pairs computes nothing else where each clip has one neuron.
@@ -44,7 +47,7 @@ func (r *linearReadout) Pairs(s *torch.Scope, features *torch.Tensor, clips, neu
 	batch, time := s.Dim(features, 0), s.Dim(features, 2)
 	if int64(len(clips)) == batch && ascending(clips) {
 		weights := s.Reshape(s.IndexSelect(r.weights, 0, neurons), batch, -1, 1)
-		rows := perFrame(s, features)
+		rows := r.perFrame(s, features)
 		y := s.Reshape(s.MatMul(rows, weights), batch, time)
 		s.Free(rows)
 		bias := s.Reshape(s.IndexSelect(r.bias, 0, neurons), batch, 1)
@@ -70,11 +73,19 @@ func ascending(clips []int64) bool {
 	return slices.IsSorted(clips) && len(slices.Compact(slices.Clone(clips))) == len(clips)
 }
 
-// perFrame puts all features of a frame side by side: (batch, time, channels · height
-// · width).
-func perFrame(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
-	all := s.Dim(features, 1) * s.Dim(features, 3) * s.Dim(features, 4)
+// perFrame puts all features of a frame that are weighed side by side: (batch, time,
+// channels · positions).
+func (r *linearReadout) perFrame(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+	batch, channels, time := s.Dim(features, 0), s.Dim(features, 1), s.Dim(features, 2)
+	size := s.Dim(features, 3) * s.Dim(features, 4)
 	ordered := s.Permute(features, 0, 2, 1, 3, 4)
 	defer s.Free(ordered)
-	return s.Reshape(ordered, s.Dim(features, 0), s.Dim(features, 2), all)
+	if r.positions == nil {
+		return s.Reshape(ordered, batch, time, channels*size)
+	}
+	all := s.Reshape(ordered, batch, time, channels, size)
+	picked := s.IndexSelect(all, 3, r.positions)
+	s.Free(all)
+	defer s.Free(picked)
+	return s.Reshape(picked, batch, time, channels*int64(len(r.positions)))
 }

@@ -75,7 +75,7 @@ func TestCheckpointsGiveThePythonPackagesOutputs(t *testing.T) {
 		"legacy_core_readout/state.safetensors", "full_conv/checkpoint.ckpt",
 		"goldin_time_independent/checkpoint.ckpt", "same_padding_pool/checkpoint.ckpt", "downsample_grey/checkpoint.ckpt",
 		"gru/checkpoint.ckpt", "gru_off_default/checkpoint.ckpt", "separable_conv/checkpoint.ckpt",
-		"spatial_contrast/checkpoint.ckpt",
+		"spatial_contrast/checkpoint.ckpt", "point_gaussian/checkpoint.ckpt", "klindt/checkpoint.ckpt", "lnp/checkpoint.ckpt",
 	} {
 		t.Run(file, func(t *testing.T) {
 			for _, d := range torchtest.Devices {

@@ -5,17 +5,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
 
-// functionals are the functions of torch.nn.functional that configs may name as an
-// output nonlinearity; exp is not one there, and fails in Python.
-var functionals = map[string]func(s *torch.Scope, x *torch.Tensor) *torch.Tensor{
-	"elu":      (*torch.Scope).ELU,
-	"exp":      (*torch.Scope).Exp,
-	"relu":     (*torch.Scope).ReLU,
-	"sigmoid":  (*torch.Scope).Sigmoid,
-	"softplus": (*torch.Scope).Softplus,
-	"tanh":     (*torch.Scope).Tanh,
-}
-
 // parametrizedSoftplus is the word for ParametrizedSoftplus: w · softplus(x + b).
 const parametrizedSoftplus = "parametrized_softplus"
 

@@ -81,7 +81,7 @@ func (f unifiedFamily) fill(m *CoreReadout, sessions []Session, fresh bool) erro
 	if err = errors.Join(err, readoutErr); err != nil {
 		return err
 	}
-	return m.addReadouts(builder, sessions)
+	return locate(f.Readout, m.addReadouts(builder, sessions))
 }
 
 // buildCore makes the core and gives the shape of its features; nil where it is not
