@@ -97,6 +97,8 @@ type Meta struct {
 	// Model is the name or path that was asked for, ModelDigest its content's.
 	Model       string `json:"model"`
 	ModelDigest string `json:"model_digest"`
+	// CenterReadout tells that the readouts were moved to the middle of the features.
+	CenterReadout bool `json:"center_readout,omitempty"`
 }
 
 // The files of a result in its directory.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -174,7 +175,7 @@ func builtinSettings(group string) *configFlags {
 }
 
 // fillFlags gives the flags that the line leaves out the values that a node of the
-// config has under their names.
+// config has under their names, with _ for -.
 func fillFlags(cmd *cobra.Command, c *config.Config, node string, names ...string) error {
 	n, err := c.Root.Select(node)
 	if err != nil || n == nil {
@@ -184,16 +185,17 @@ func fillFlags(cmd *cobra.Command, c *config.Config, node string, names ...strin
 		return err
 	}
 	for name, value := range n.Fields() {
+		flag := strings.ReplaceAll(name, "_", "-")
 		kind := value.Kind()
 		switch {
 		case !slices.Contains(names, name):
 			return config.Errorf(value, "unknown key %q%s", name, suggest(name, names, ""))
 		case kind == config.List || kind == config.Map:
 			return config.Errorf(value, "%s must be a word", value.Path())
-		case kind == config.Null || kind == config.Missing || cmd.Flags().Changed(name):
+		case kind == config.Null || kind == config.Missing || cmd.Flags().Changed(flag):
 			continue
 		}
-		if err := cmd.Flags().Set(name, value.Text()); err != nil {
+		if err := cmd.Flags().Set(flag, value.Text()); err != nil {
 			return config.Errorf(value, "%s: %v", value.Path(), err)
 		}
 	}

@@ -27,6 +27,8 @@ type meiOptions struct {
 	// All stands for every one.
 	Neurons []int
 	All     bool
+	// Center moves the readouts to the middle of the features.
+	Center bool
 }
 
 func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Command {
@@ -61,6 +63,7 @@ func newCmdMEI(f *Factory, runF func(Interrupts, *meiOptions) error) *cobra.Comm
 	addModelFlag(cmd, &opts.Model)
 	cmd.Flags().StringVar(&neurons, "neuron", "", "neurons, counted from 0: 12, or 0,2,12, or all")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "count neurons inside this session")
+	addCenterFlag(cmd, &opts.Center)
 	cmd.Flags().StringVar(&opts.Output, "output", "", "directory of the result (default mei_MODEL)")
 	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) (err error) {
@@ -108,7 +111,7 @@ func runMEI(in Interrupts, opts *meiOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	m, files, err := opts.LoadModel(in.Soft, opts.Model)
+	m, files, err := loadCentered(in.Soft, opts.LoadModel, opts.Model, opts.Center)
 	if err != nil {
 		return err
 	}
@@ -129,7 +132,8 @@ func runMEI(in Interrupts, opts *meiOptions) (err error) {
 		return err
 	}
 	// After an interrupt, or a failure of one neuron, the others' stimuli are kept.
-	return errors.Join(err, opts.write(in, m, result, settings, insilico.Meta{Model: opts.Model, ModelDigest: digest}))
+	meta := insilico.Meta{Model: opts.Model, ModelDigest: digest, CenterReadout: opts.Center}
+	return errors.Join(err, opts.write(in, m, result, settings, meta))
 }
 
 func (o *meiOptions) neurons(m *models.CoreReadout) ([]insilico.Neuron, error) {

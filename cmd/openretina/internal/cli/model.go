@@ -25,6 +25,27 @@ func addModelFlag(cmd *cobra.Command, word *string) {
 	mustComplete(cmd, "model", completeModelNames)
 }
 
+// addCenterFlag adds --center-readout, which predict and mei share.
+func addCenterFlag(cmd *cobra.Command, center *bool) {
+	cmd.Flags().BoolVar(center, "center-readout", false,
+		"let all neurons look at the middle of the features (the Python package's center_readout)")
+}
+
+// loadCentered loads a model and centres its readouts where that is asked for.
+func loadCentered(
+	ctx context.Context, load func(context.Context, string) (*models.CoreReadout, modelFiles, error), word string, center bool,
+) (*models.CoreReadout, modelFiles, error) {
+	m, files, err := load(ctx, word)
+	if err != nil || !center {
+		return m, files, err
+	}
+	if err := m.Center(); err != nil {
+		m.Close()
+		return nil, files, fmt.Errorf("model %s: %w", word, err)
+	}
+	return m, files, nil
+}
+
 // addSessionFlag adds --session, completed from the model's file.
 func (f *Factory) addSessionFlag(cmd *cobra.Command, session, model *string, usage string) {
 	cmd.Flags().StringVar(session, "session", "", usage)

@@ -24,6 +24,8 @@ type predictOptions struct {
 	Model, Stimulus, Output, Session string
 	// Spread is where the spread over an ensemble's members goes; empty: nowhere.
 	Spread string
+	// Center moves the readouts to the middle of the features.
+	Center bool
 	// Hidden is where the hidden activations of an autoencoder go; empty: nowhere.
 	Hidden string
 }
@@ -59,7 +61,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 			--hidden the hidden activations.
 
 			What the flags leave out comes from the node predict of a config (predict.model,
-			predict.stimulus, predict.output, predict.session), or from words of that name.`),
+			predict.stimulus, predict.output, predict.session, predict.center_readout), or from words of that name.`),
 		Example: examples(`
 			openretina predict --model hoefling_2024_base_low_res --stimulus movie.npy --output responses.npy
 			openretina predict --model model.ckpt --session session_1_ventral1_20200226 --stimulus movie.npy --output responses.npy`),
@@ -70,6 +72,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 	cmd.Flags().StringVar(&opts.Spread, "spread", "", "where the spread over an ensemble's members goes, an .npy file")
 	cmd.Flags().StringVar(&opts.Hidden, "hidden", "", "where the hidden activations of a sparse autoencoder go, an .npy file")
 	f.addSessionFlag(cmd, &opts.Session, &opts.Model, "give the responses of this session's neurons only")
+	addCenterFlag(cmd, &opts.Center)
 	flags.add(f, cmd)
 	cmd.RunE = f.computing(func(words []string) error {
 		if shown, err := flags.show(f, words); shown || err != nil {
@@ -82,7 +85,7 @@ func newCmdPredict(f *Factory, runF func(Interrupts, *predictOptions) error) *co
 		if err := startJob(composed, false); err != nil {
 			return err
 		}
-		if err := fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session"); err != nil {
+		if err := fillFlags(cmd, composed, "predict", "model", "stimulus", "output", "session", "center_readout"); err != nil {
 			return err
 		}
 		if err := requireFlags(cmd, "model", "stimulus", "output"); err != nil {
@@ -113,7 +116,7 @@ func runPredict(in Interrupts, opts *predictOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stimulus.Close()) }()
-	m, _, err := opts.LoadModel(in.Soft, opts.Model)
+	m, _, err := loadCentered(in.Soft, opts.LoadModel, opts.Model, opts.Center)
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,8 @@ const reconstructedBytes = 16 << 20
 
 // reconstruct writes the reconstruction of responses, and the hidden activations.
 func (o *predictOptions) reconstruct(in Interrupts, a *models.Autoencoder) (err error) {
-	if o.Session != "" || o.Spread != "" {
-		return flagErrorf("--session and --spread are for models of a stimulus: %s is a sparse autoencoder", o.Model)
+	if o.Session != "" || o.Spread != "" || o.Center {
+		return flagErrorf("--session, --spread and --center-readout are for models of a stimulus: %s is a sparse autoencoder", o.Model)
 	}
 	responses, err := openResponses(o.Stimulus)
 	if err != nil {
