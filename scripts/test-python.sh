@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares with the Python package: runs the tests that load our files in it, then
-# trains a model, loads it there, compares the responses, and lets Lightning train on. Run by `make test-python`.
+# trains models with each kind of readout, loads them there, compares the responses, and
+# lets Lightning train on. Run by `make test-python`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,12 +19,19 @@ mapfile -t packages < <(grep -rl --include='*_test.go' OPENRETINA_PYTHON cmd pkg
 go test -count=1 "${packages[@]}"
 
 bin/openretina create-data "$work/data"
-run=$(bin/openretina train --config simulated_retina paths.data_dir="$work/data" paths.log_dir="$work" trainer.max_epochs=1 | tail -n 1)
 "$OPENRETINA_PYTHON" -c '
 import sys, numpy as np
 np.save(sys.argv[1], np.random.default_rng(0).standard_normal((2, 2, 60, 18, 16), dtype=np.float32))' "$work/stimulus.npy"
-for checkpoint in "$run"/checkpoints/*.ckpt; do
-  bin/openretina predict --model "$checkpoint" --stimulus "$work/stimulus.npy" --output "$work/responses.npy"
-  "$OPENRETINA_PYTHON" scripts/python/check_run.py "$checkpoint" "$work/stimulus.npy" "$work/responses.npy"
+no_layers=('~model.hidden_channels' '~model.core.temporal_kernel_sizes' '~model.core.spatial_kernel_sizes')
+for model in core_gaussian_readout core_klindt_readout linear_nonlinear_poisson base_core_readout; do
+  words=("model=$model")
+  if [ "$model" = linear_nonlinear_poisson ]; then # its core has no layers
+    words+=("${no_layers[@]}")
+  fi
+  run=$(bin/openretina train --config simulated_retina paths.data_dir="$work/data" paths.output_dir="$work/$model" trainer.max_epochs=1 "${words[@]}" | tail -n 1)
+  for checkpoint in "$run"/checkpoints/*.ckpt; do
+    bin/openretina predict --model "$checkpoint" --stimulus "$work/stimulus.npy" --output "$work/responses.npy"
+    "$OPENRETINA_PYTHON" scripts/python/check_run.py "$checkpoint" "$work/stimulus.npy" "$work/responses.npy"
+  done
 done
 "$OPENRETINA_PYTHON" scripts/python/check_resume.py "$run/checkpoints/last.ckpt" 3
