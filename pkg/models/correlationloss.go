@@ -24,6 +24,9 @@ func defaultCorrelation() CorrelationLoss {
 // Name is the Python class's name.
 func (l CorrelationLoss) Name() string { return "CorrelationLoss3d" }
 
+// HigherIsBetter tells that it is no loss to be lowered.
+func (l CorrelationLoss) HigherIsBetter() bool { return !l.Negate }
+
 // Forward is the correlation as a loss.
 func (l CorrelationLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
 	return l.summary(s, l.correlations(s, output, target))

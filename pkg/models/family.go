@@ -35,6 +35,8 @@ type Conventions struct {
 	// validation alike. Else it is whole in training, and divided by batch + time +
 	// neurons in validation.
 	PerElement bool
+	// GradientNorms are logged at the end of epochs.
+	GradientNorms bool
 	// AfterStep keeps weights where they may be after each step of the optimizer; nil
 	// leaves them.
 	AfterStep func(s *torch.Scope)

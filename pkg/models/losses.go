@@ -33,6 +33,25 @@ type LossOfCorrelations interface {
 	Correlations(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor
 }
 
+// Direction is how a quantity of a model gets better: "min" or "max". A loss that is
+// trained on is always lowered; the evaluation loss, of the node `model` of a config,
+// may be a correlation. It is empty where the config cannot be read.
+func Direction(model *config.Node, q Quantity) string {
+	if !q.Judges() {
+		return "min"
+	}
+	n, _ := model.Get("evaluation_loss")
+	l, err := lossOr(n, defaultEvaluationLoss())
+	if err != nil {
+		return ""
+	}
+	c, ok := l.(interface{ HigherIsBetter() bool })
+	if higher := ok && c.HigherIsBetter(); higher == (q == EvaluationLoss) {
+		return "max"
+	}
+	return "min"
+}
+
 // LossSummary is the arguments by which a loss says how it makes one number, or one
 // per neuron, of its values (batch, time, neurons).
 type LossSummary struct {

@@ -46,6 +46,7 @@ func isStimulusShape(shape []int64) bool { return len(shape) == 4 && slices.Min(
 
 func (f unifiedFamily) conventions() Conventions {
 	return Conventions{
+		GradientNorms: true,
 		Train: []Metric{
 			{"regularization_loss_core", CorePenalty},
 			{"regularization_loss_readout", ReadoutPenalty},

@@ -12,13 +12,7 @@ type callbacks struct {
 	early       []*earlyStopping
 	checkpoints []*modelCheckpoint
 	lrMonitor   *lrMonitorConfig
-}
-
-// lrMonitorConfig are the arguments of Lightning's LearningRateMonitor.
-type lrMonitorConfig struct {
-	LoggingInterval *string `yaml:"logging_interval"`
-	LogMomentum     bool    `yaml:"log_momentum"`
-	LogWeightDecay  bool    `yaml:"log_weight_decay"`
+	reset       *optimizerReset
 }
 
 // Callbacks are the callbacks' _target_ names; each adds itself to the callbacks of
@@ -36,6 +30,7 @@ func init() { //nolint:gochecknoinits // fills the table above, nothing else
 	for _, name := range []string{"LearningRateMonitor", "lr_monitor.LearningRateMonitor"} {
 		config.Register(Callbacks, module+name, lrMonitorConfig{}, lrMonitorConfig.add)
 	}
+	config.Register(Callbacks, "openretina.utils.model_utils.OptimizerResetCallback", optimizerResetConfig{}, optimizerResetConfig.add)
 }
 
 func (c earlyStoppingConfig) add(to *callbacks) (none struct{}, err error) {
@@ -45,11 +40,6 @@ func (c earlyStoppingConfig) add(to *callbacks) (none struct{}, err error) {
 
 func (c modelCheckpointConfig) add(to *callbacks) (none struct{}, err error) {
 	to.checkpoints = append(to.checkpoints, &modelCheckpoint{modelCheckpointConfig: c})
-	return none, nil
-}
-
-func (c lrMonitorConfig) add(to *callbacks) (none struct{}, err error) {
-	to.lrMonitor = &c
 	return none, nil
 }
 

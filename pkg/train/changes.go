@@ -88,6 +88,9 @@ func (c *changes) renamed(rename func(path string) string) *changes {
 
 // commit saves the training as it is now: the logs, last.ckpt, then the changes.
 func (f *fitter) commit(ch *changes) error {
+	if f.trainer.FastDevRun > 0 {
+		return nil // which leaves nothing
+	}
 	f.pending = ch
 	c, err := f.content()
 	if err != nil {
@@ -96,6 +99,7 @@ func (f *fitter) commit(ch *changes) error {
 	if err := writeLastCheckpoint(f.lastPath(), c); err != nil {
 		return err
 	}
+	f.saved = true
 	for _, note := range ch.notes {
 		f.log.Info(note)
 	}

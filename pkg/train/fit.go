@@ -79,30 +79,37 @@ type fitter struct {
 	stopReason            string
 	logStates             map[string]json.RawMessage // of the training that is continued
 	loggedBest            string                     // the best checkpoint that the loggers know
+	// settled is the batch of the epoch under way after which all was done that follows
+	// it: validation, schedule, callbacks.
+	settled    int
+	validation []metric // the metrics of the epoch's newest validation
+	clock      clock
+	saved      bool // there is a last.ckpt of this training
 }
 
 // fit trains until the epochs are done, early stopping says so, or soft is
 // cancelled; then it saves and the error is an *Interrupted. hard cancels between
 // tensor operations and saves nothing.
 func (f *fitter) fit(soft, hard context.Context) error {
-	batches := f.trainer.LimitTrainBatches.of(f.train.Batches())
+	batches := f.trainBatches()
 	if batches == 0 {
 		return errNoData
 	}
+	if err := f.checkSanity(hard); err != nil {
+		return err
+	}
+	f.clock.start()
 	for ; f.insideEpoch() || !f.done(); f.epoch++ {
 		started := time.Now()
 		f.progress.Epoch(f.epoch, f.trainer.maxEpochs(), batches)
-		if err := f.trainEpoch(soft, hard, batches); err != nil {
-			return err
-		}
-		metrics, err := f.validate(hard)
+		ch, err := f.trainEpoch(soft, hard, batches)
 		if err != nil {
 			return err
 		}
-		if err := f.endEpoch(metrics); err != nil {
+		if err := f.endEpoch(ch); err != nil {
 			return err
 		}
-		f.progress.EpochEnd(f.report(metrics, time.Since(started)))
+		f.progress.EpochEnd(f.report(f.validation, time.Since(started)))
 		if soft.Err() != nil {
 			return f.interrupted(soft)
 		}
@@ -114,56 +121,85 @@ func (f *fitter) fit(soft, hard context.Context) error {
 // steps: it is brought to its end even where the training is done.
 func (f *fitter) insideEpoch() bool { return f.train.State().Batch > 0 }
 
-// done tells whether the training has ended, by its limits or by a callback.
-func (f *fitter) done() bool {
-	limit := f.trainer.maxEpochs()
-	return f.stopReason != "" || f.stepsDone() || (limit >= 0 && f.epoch >= limit)
-}
-
-func (f *fitter) stepsDone() bool {
-	return f.trainer.MaxSteps >= 0 && f.globalStep >= f.trainer.MaxSteps
-}
-
-// trainEpoch makes the steps that are left of an epoch.
-func (f *fitter) trainEpoch(soft, hard context.Context, batches int) error {
+// trainEpoch makes the steps that are left of an epoch, with the validations between
+// them. It gives what the callbacks decided after the last one.
+func (f *fitter) trainEpoch(soft, hard context.Context, batches int) (ch *changes, err error) {
 	done := f.train.State().Batch
 	if done == 0 {
-		if err := f.logLearningRate(); err != nil {
-			return err
+		f.sums, f.settled, f.validation = newAverages(), 0, nil
+		if err := f.logLearningRate("epoch"); err != nil {
+			return nil, err
 		}
-		f.sums = newAverages()
-	}
-	if done >= batches || done > 0 && f.stepsDone() {
-		return nil // saved between the last batch and the end of the epoch
+	} else if ch, err = f.afterBatch(hard, done, batches); err != nil || f.leavesEpoch(done, batches) {
+		return ch, err // saved between a batch and what follows it
 	}
 	for b, err := range f.train.Epoch(hard) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		done++
 		if err := f.trainBatch(hard, b, done, batches); err != nil {
-			return err
+			return nil, err
 		}
-		last := done == batches || f.stepsDone()
-		if err := f.batchEnd(last); err != nil {
-			return err
+		if err := f.batchEnd(done, batches); err != nil {
+			return nil, err
 		}
-		if last {
+		if ch, err = f.afterBatch(hard, done, batches); err != nil {
+			return nil, err
+		}
+		if f.leavesEpoch(done, batches) {
 			break
 		}
 		if soft.Err() != nil && f.accumulated == 0 {
-			return f.interrupted(soft)
+			return nil, f.interrupted(soft)
 		}
 	}
-	return nil
+	return ch, nil
+}
+
+// afterBatch does what follows the done-th batch of an epoch.
+func (f *fitter) afterBatch(hard context.Context, done, batches int) (ch *changes, err error) {
+	ch = &changes{}
+	if f.settled == done {
+		return ch, nil
+	}
+	if f.validatesAfter(done, batches) {
+		if err := f.validate(hard, ch); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.watchStep(done); err != nil {
+		return nil, err
+	}
+	f.settled = done
+	if f.leavesEpoch(done, batches) || len(ch.Write) == 0 {
+		return ch, nil // endEpoch saves
+	}
+	return ch, f.commit(ch)
+}
+
+// validate logs the metrics of a validation, and asks the callbacks that look at it.
+func (f *fitter) validate(hard context.Context, ch *changes) error {
+	metrics, err := f.validateModel(hard, f.Model)
+	if err != nil {
+		return f.stopped(fmt.Errorf("validation in epoch %d, after step %d: %w", f.epoch, f.globalStep, err))
+	}
+	f.validation, f.metrics = metrics, update(f.metrics, metrics)
+	if err := f.logRow(metrics, f.epoch, f.globalStep-1); err != nil {
+		return err
+	}
+	return f.afterValidation(ch)
 }
 
 func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches int) error {
+	if err := f.logLearningRate("step"); err != nil {
+		return err
+	}
 	m, err := f.Step(hard, b, done == batches)
 	if err != nil {
 		var bad *NonFiniteError
 		if errors.As(err, &bad) {
-			return fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.globalStep, err)
+			return f.stopped(fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.globalStep, err))
 		}
 		return fmt.Errorf("epoch %d, step %d, session %s: %w", f.epoch, f.globalStep, b.Session, err)
 	}
@@ -181,79 +217,25 @@ func (f *fitter) trainBatch(hard context.Context, b *data.Batch, done, batches i
 			return err
 		}
 	}
+	f.checkTime()
 	f.progress.Batch(done, b.Clips, m)
-	return nil
-}
-
-// logLearningRate is LearningRateMonitor at the start of an epoch.
-func (f *fitter) logLearningRate() error {
-	c := f.callbacks.lrMonitor
-	if c == nil {
-		return nil
-	}
-	name := "lr-" + f.optimName
-	row := []metric{{name, f.Optimizer.LR()}}
-	if c.LogMomentum {
-		row = append(row, metric{name + "-momentum", f.Optimizer.Momentum()})
-	}
-	if c.LogWeightDecay {
-		row = append(row, metric{name + "-weight_decay", f.Optimizer.WeightDecay()})
-	}
-	return f.logRow(row, tracking.NoEpoch, f.globalStep)
-}
-
-// validate runs the model on the validation clips; nil in epochs without.
-func (f *fitter) validate(hard context.Context) ([]metric, error) {
-	if !f.validatesAfter(f.epoch) {
-		return nil, nil
-	}
-	metrics, err := f.validateModel(hard, f.Model)
-	if err != nil {
-		return nil, fmt.Errorf("validation after epoch %d: %w", f.epoch, err)
-	}
-	return metrics, nil
-}
-
-func (f *fitter) validatesAfter(epoch int) bool { return (epoch+1)%f.trainer.CheckValEveryNEpoch == 0 }
-
-// meanLossMetric is the mean loss over all neurons and frames of the validation data,
-// which val_loss is not.
-const meanLossMetric = "val_loss_per_neuron_frame"
-
-func (f *fitter) validateModel(hard context.Context, m *models.CoreReadout) ([]metric, error) {
-	sums := newAverages()
-	err := heldOut(hard, f.val, f.trainer.LimitValBatches.of(f.val.Batches()), func(b *data.Batch) error {
-		v, err := evaluateBatch(hard, m, b)
-		if err != nil {
-			return err
-		}
-		for _, logged := range m.Conventions.Validation {
-			sums.add(logged.Name, v.value(logged.Quantity), b.Clips)
-		}
-		if v.Values > 0 {
-			sums.add(meanLossMetric, v.PerNeuronFrame, v.Values)
-		}
-		return nil
-	})
-	return sums.values(), err
-}
-
-// heldOut goes over at most limit batches of a loader, from its start.
-func heldOut(ctx context.Context, l *data.Loader, limit int, f func(*data.Batch) error) error {
-	done := 0
-	for b, err := range l.Epoch(ctx) {
-		if err != nil {
-			return err
-		}
-		if done == limit {
-			return l.SkipRest()
-		}
-		if err := f(b); err != nil {
-			return err
-		}
-		done++
+	if f.leavesEpoch(done, batches) && !f.validatesAfter(done, batches) {
+		return f.logGradients(hard)
 	}
 	return nil
+}
+
+// logGradients logs the norms of an epoch's last gradients. Lightning takes them away
+// before a validation.
+func (f *fitter) logGradients(ctx context.Context) error {
+	if !f.Model.Conventions.GradientNorms {
+		return nil
+	}
+	norms, err := f.gradientNorms(ctx)
+	for _, n := range norms {
+		f.sums.add(n.name, n.value, 1)
+	}
+	return err
 }
 
 // moment is what callbacks are told.
@@ -264,12 +246,12 @@ func (f *fitter) moment() moment {
 
 // batchEnd asks the callbacks that keep checkpoints, between two steps; where it is
 // time for a checkpoint last.ckpt is written too.
-func (f *fitter) batchEnd(last bool) error {
+func (f *fitter) batchEnd(done, batches int) error {
 	if f.accumulated != 0 {
 		return nil // half a step cannot be saved
 	}
 	ch, m, due := &changes{}, f.moment(), false
-	m.beforeValidation = last && f.validatesAfter(f.epoch)
+	m.beforeValidation = f.validatesAfter(done, batches)
 	err := f.callbacks.each(func(c *modelCheckpoint) error {
 		now, err := c.batchEnd(m, time.Now(), ch)
 		due = due || now
@@ -281,31 +263,20 @@ func (f *fitter) batchEnd(last bool) error {
 	return f.commit(ch)
 }
 
-// endEpoch logs, runs the schedule and the callbacks, and saves. The checkpoints
-// stand at the start of the next epoch, so that nothing is left to do for this
-// one when they are continued.
-func (f *fitter) endEpoch(validation []metric) error {
+// endEpoch logs, runs the schedule and the callbacks, and saves, with what was decided
+// after the last validation. The checkpoints stand at the start of the next epoch, so
+// that nothing is left to do for this one when they are continued.
+func (f *fitter) endEpoch(ch *changes) error {
+	whole := f.train.State().Batch >= f.trainBatches()
 	training := f.sums.values()
-	if validation != nil {
-		if err := f.logRow(validation, f.epoch, f.globalStep-1); err != nil {
-			return err
-		}
-	}
 	if err := f.logRow(training, f.epoch, f.globalStep-1); err != nil {
 		return err
 	}
 	if err := f.train.SkipRest(); err != nil {
 		return err
 	}
-	ch := &changes{}
-	if validation != nil {
-		f.metrics = update(f.metrics, validation)
-		if err := f.afterValidation(ch); err != nil {
-			return err
-		}
-	}
 	f.metrics = update(f.metrics, training)
-	if err := f.afterEpoch(validation != nil, ch); err != nil {
+	if err := f.afterEpoch(whole, ch); err != nil {
 		return err
 	}
 	return f.commit(ch)
@@ -313,6 +284,7 @@ func (f *fitter) endEpoch(validation []metric) error {
 
 // afterValidation asks the callbacks that look at validations.
 func (f *fitter) afterValidation(ch *changes) error {
+	f.optimizerReset()
 	m := f.moment()
 	if err := f.stopEarly(m, ch, func(e *earlyStopping) bool { return !e.checksOnEpochEnd() }); err != nil {
 		return err
@@ -320,13 +292,14 @@ func (f *fitter) afterValidation(ch *changes) error {
 	return f.callbacks.each(func(c *modelCheckpoint) error { return c.validationEnd(m, ch) })
 }
 
-// afterEpoch asks the callbacks that look at whole epochs, and the schedule.
-func (f *fitter) afterEpoch(validated bool, ch *changes) error {
+// afterEpoch asks the callbacks that look at epochs, and the schedule where the epoch
+// was a whole one.
+func (f *fitter) afterEpoch(whole bool, ch *changes) error {
 	m := f.moment()
 	if err := f.stopEarly(m, ch, (*earlyStopping).checksOnEpochEnd); err != nil {
 		return err
 	}
-	if validated {
+	if whole {
 		if err := f.watchSchedule("epoch", f.epoch+1, f.metrics); err != nil {
 			return err
 		}
@@ -365,6 +338,9 @@ func (f *fitter) trainEnd() error {
 }
 
 func (f *fitter) interrupted(soft context.Context) error {
+	if f.trainer.FastDevRun > 0 {
+		return context.Cause(soft)
+	}
 	ch, m := &changes{}, f.moment()
 	err := f.callbacks.each(func(c *modelCheckpoint) error { return c.interrupted(m, ch) })
 	if err := errors.Join(err, f.commit(ch)); err != nil {

@@ -12,7 +12,7 @@ import (
 
 func (p *Plan) readLoggers() error {
 	n, err := p.section("logger")
-	if n == nil {
+	if n == nil || p.trainer.FastDevRun > 0 { // which logs nothing
 		return err
 	}
 	var problems config.Problems

@@ -49,7 +49,7 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 	p := &Plan{cfg: cfg}
 	var problems config.Problems
 	for _, read := range []func() error{
-		p.readRoot, p.readData, p.readModel, p.readTrainer, p.readPrecision, p.readCallbacks, p.readLoggers, p.checkSteps, p.checkNames,
+		p.readRoot, p.readData, p.readModel, p.readTrainer, p.readPrecision, p.readCallbacks, p.readLoggers, p.checkSteps, p.checkMonitors, p.checkNames,
 	} {
 		problems.Add(read())
 	}
@@ -194,7 +194,8 @@ func (p *Plan) readScheduler(model *config.Node) error {
 	}
 	if n == nil || n.Kind() == config.Null {
 		p.Notes = append(p.Notes, "no lr_scheduler is set: using ReduceLROnPlateau on "+p.evaluationMetric())
-		p.scheduler, err = optim.DefaultScheduler(p.evaluationMetric())
+		metric := p.evaluationMetric()
+		p.scheduler, err = optim.DefaultScheduler(metric, p.direction(metric))
 		return err
 	}
 	if p.scheduler, err = optim.SchedulerFromConfig(n); err != nil || p.scheduler.Mode == "" || p.scheduler.Monitor != nil {

@@ -6,17 +6,22 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
-// readPrecision reads what a GPU may do for speed: trainer.precision (bf16-mixed
-// computes convolutions in bfloat16) and matmul_precision, the argument of
-// torch.set_float32_matmul_precision (high and medium allow TF32).
+// readPrecision reads what a GPU may do for speed: trainer.precision, and
+// matmul_precision, the argument of torch.set_float32_matmul_precision (high and medium
+// allow TF32). On the CPU, and for losses everywhere, all is float32.
 func (p *Plan) readPrecision() error {
-	switch text := fmt.Sprint(p.trainer.Precision); {
-	case p.trainer.Precision == nil || text == "32-true" || text == "32":
-	case text == "bf16-mixed":
+	switch word := fmt.Sprint(p.trainer.Precision); word {
+	case "<nil>", "32", "32-true":
+	case "bf16", "bf16-mixed":
 		p.precision.BFloat16Convolutions = true
-		p.Notes = append(p.Notes, "trainer.precision=bf16-mixed: convolutions on a GPU are in bfloat16, all else is in float32")
+		p.Notes = append(p.Notes, "trainer.precision="+word+": convolutions on a GPU are in bfloat16, all else is in float32")
+	case "16", "16-mixed":
+		p.precision.TF32 = true
+		p.Notes = append(p.Notes, "trainer.precision="+word+": products on a GPU are in TF32, which has float16's digits and float32's range; "+
+			"all else is in float32")
 	default:
-		p.Notes = append(p.Notes, fmt.Sprintf("trainer.precision=%s: computing in float32", text))
+		n, _ := p.cfg.Root.At("trainer.precision")
+		return config.Errorf(n, "trainer.precision=%s is not supported: weights are float32. Choose 32-true, 16-mixed or bf16-mixed", word)
 	}
 	n, ok := p.cfg.Root.At("matmul_precision.precision")
 	if !ok {

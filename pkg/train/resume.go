@@ -83,6 +83,7 @@ func (f *fitter) settleContinued() error {
 	if f.lastIsGone {
 		return f.commit(f.pending)
 	}
+	f.saved = true
 	c, err := f.content()
 	if err != nil {
 		return err

@@ -93,6 +93,9 @@ func (p *Plan) newFitter(ctx context.Context, dataset *data.Dataset, env Environ
 	if f.val, err = dataset.ValidationLoader(); err != nil {
 		return nil, err
 	}
+	if err := p.trainer.checkBatches(f.train.Batches(), f.val.Batches()); err != nil {
+		return nil, err
+	}
 	if f.Model, err = p.newModel(ctx, dataset, env); err != nil {
 		return nil, err
 	}
@@ -144,7 +147,8 @@ func (f *fitter) addTraining(batches int) (err error) {
 		o.LR = f.Model.LearningRate
 		f.Optimizer = optim.NewAdamW(root, params, o)
 	}
-	f.ClipNorm, f.Accumulate = orElse(f.trainer.GradientClipVal, 0), f.trainer.AccumulateGradBatches
+	f.ClipNorm, f.ClipValue = f.trainer.clipping()
+	f.Accumulate, f.FindAnomaly = f.trainer.AccumulateGradBatches, f.trainer.DetectAnomaly
 	given := optim.Given{LearningRate: f.Model.LearningRate, TotalSteps: f.trainer.totalSteps(batches)}
 	f.schedule, err = f.scheduler.New(f.Optimizer, given)
 	return err
@@ -155,14 +159,17 @@ func (f *fitter) addFiles() error {
 	if !orElse(f.trainer.EnableCheckpointing, true) {
 		f.callbacks.checkpoints = nil // last.ckpt is written all the same
 	}
-	f.callbacks.prepare(f.checkpointDir(), f.trainer.CheckValEveryNEpoch == 1)
+	f.callbacks.prepare(f.checkpointDir(), f.trainer.validatesAtEpochEnds())
 	return os.MkdirAll(f.checkpointDir(), 0o777)
 }
 
 // finish tests the best model and writes its final checkpoint.
-func (f *fitter) finish(ctx context.Context) (*Result, error) {
-	result := &Result{Epochs: f.epoch, StopReason: f.stopReason}
-	if f.callbacks.best() == "" {
+func (f *fitter) finish(ctx context.Context) (result *Result, err error) {
+	result = &Result{Epochs: f.epoch, StopReason: f.stopReason}
+	if f.callbacks.best() == "" { // the model as it is now is what there is
+		if result.Tests, err = f.test(ctx, f.Model); err != nil {
+			return nil, err
+		}
 		return result, f.addObjective(ctx, result, f.Model)
 	}
 	result.addBest(f.callbacks.checkpoints[0])
@@ -224,6 +231,9 @@ func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, 
 	performance := pickle.NewDict()
 	cut := 0
 	for i, part := range parts {
+		if err := f.trainer.LimitTestBatches.check("limit_test_batches", part.Loader.Batches()); err != nil {
+			return nil, err
+		}
 		sums := newAverages()
 		err := heldOut(ctx, part.Loader, f.trainer.LimitTestBatches.of(part.Loader.Batches()), func(b *data.Batch) error {
 			v, err := evaluateBatch(ctx, m, b)

@@ -352,14 +352,22 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 	for _, c := range []struct{ override, want string }{
 		{"+trainer.max_epoch=3", `did you mean "max_epochs"`},
 		{"trainer.gradient_clip_val=x", "trainer.gradient_clip_val"},
-		{"+trainer.gradient_clip_algorithm=value", "must be norm"},
+		{"+trainer.gradient_clip_algorithm=size", "must be norm or value"},
 		{"training_callbacks.early_stopping.mode=best", "neither min nor max"},
 		{"training_callbacks.early_stopping._target_=lightning.pytorch.callbacks.EarlyStoping", "did you mean"},
 		{"lr_scheduler._target_=torch.optim.lr_scheduler.StepLRs", "unknown lr_scheduler"},
 		{"optimizer._target_=torch.optim.AdamQ", "unknown optimizer"},
 		{"optimizer.lr=fast", "optimizer.lr"},
 		{"+paths.load_model_path=model.ckpt", "there is no file or run directory model.ckpt"},
-		{"+trainer.accelerator=gpu", "set by --device"},
+		{"+trainer.accelerator=tpu", "must be auto, cpu, gpu or cuda"},
+		{"trainer.precision=64-true", "trainer.precision=64-true is not supported: weights are float32"},
+		{"+trainer.max_time=soon", "must be a time as DD:HH:MM:SS"},
+		{"+trainer.fast_dev_run=-1", "trainer.fast_dev_run must not be negative"},
+		{"+trainer.limit_val_batches=1.5", "a part of them between 0.0 and 1.0"},
+		{"+trainer.check_val_every_n_epoch=null", "must be a number of batches where check_val_every_n_epoch is null"},
+		{"+trainer.profiler=simple", "is not supported"},
+		{"+trainer.strategy=ddp", "runs in one process"},
+		{"training_callbacks.lr_monitor.logging_interval=batch", "must be step, epoch or null"},
 		{"++trainer.ckpt_path=absent.ckpt", "there is no checkpoint absent.ckpt"},
 		{"+trainer.devices=2", "runs on one device"},
 	} {
@@ -371,8 +379,8 @@ func TestBadTrainingConfigsAreRefusedBeforeDataIsRead(t *testing.T) {
 }
 
 func TestMonitorOfAMetricThatIsNotLogged(t *testing.T) {
-	_, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "training_callbacks.early_stopping.monitor=val_correlation"), &recorder{})
-	if err == nil || !strings.Contains(err.Error(), `"val_correlation", which is not logged`) {
+	_, err := NewPlan(tinyRun(t, t.TempDir(), "training_callbacks.early_stopping.monitor=val_correlation"))
+	if err == nil || !strings.Contains(err.Error(), `monitor: "val_correlation" is not logged (logged are val_loss, `) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -29,6 +29,14 @@ func (f *fitter) watchSchedule(interval string, count int, metrics []metric) err
 	return f.schedule.Step(watched)
 }
 
+// watchStep is watchSchedule after the done-th batch of an epoch, if that made a step.
+func (f *fitter) watchStep(done int) error {
+	if f.accumulated != 0 {
+		return nil
+	}
+	return f.watchSchedule("step", done, f.metrics)
+}
+
 func (f *fitter) scheduleIsDue(interval string, count int) bool {
 	return f.scheduler.Interval == interval && count%f.scheduler.Frequency == 0
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -30,6 +31,10 @@ type resumeState struct {
 	Metrics     []savedMetric `json:"metrics,omitempty"` // the newest of all that was logged
 	Rand        []byte        `json:"rand"`              // torch.Generator state
 	StopReason  string        `json:"stop_reason,omitempty"`
+	Settled     int           `json:"settled_batch"`
+	Elapsed     time.Duration `json:"elapsed"` // for trainer.max_time
+	// OptimizerReset is the callback's state.
+	OptimizerReset *optimizerReset `json:"optimizer_reset,omitempty"`
 	// Early and Checkpoints are the callbacks' states by their keys.
 	Early       map[string]earlyStoppingState `json:"early_stopping,omitempty"`
 	Checkpoints map[string]checkpointState    `json:"checkpoints,omitempty"`
@@ -96,6 +101,7 @@ func (f *fitter) capture() (*resumeState, error) {
 		Version: resumeVersion, Environment: f.machine, Loader: f.train.State(), GlobalStep: f.globalStep, Sums: f.sums,
 		Rand: rand.Data, StopReason: f.stopReason, Early: map[string]earlyStoppingState{}, Checkpoints: map[string]checkpointState{},
 		Changes: f.pending.renamed(f.relative),
+		Settled: f.settled, Elapsed: f.clock.elapsed(), OptimizerReset: f.callbacks.reset,
 	}
 	for _, m := range f.metrics {
 		r.Metrics = append(r.Metrics, savedMetric{m.name, exactFloat(m.value)})
@@ -147,6 +153,9 @@ func (f *fitter) content() (*checkpoint.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.checkParameters(c.State); err != nil {
+		return nil, err
+	}
 	resume, err := f.capture()
 	if err != nil {
 		return nil, err
@@ -164,8 +173,7 @@ func (f *fitter) content() (*checkpoint.Checkpoint, error) {
 	c.OptimizerStates = []any{optimizer}
 	c.LRSchedulers = []any{groupTree(f.schedule.State())}
 	c.Callbacks = f.callbacks.tree()
-	c.Loops = loopsTree(f.epoch+1, f.globalStep, f.trainer.LimitTrainBatches.of(f.train.Batches()),
-		f.trainer.LimitValBatches.of(f.val.Batches()))
+	c.Loops = loopsTree(f.epoch+1, f.globalStep, f.trainBatches(), f.validationBatches())
 	return c, nil
 }
 
@@ -267,6 +275,10 @@ func (f *fitter) restoreOwn(r *resumeState) error {
 		return err
 	}
 	f.epoch, f.globalStep, f.sums, f.stopReason = r.Loader.Epoch, r.GlobalStep, r.Sums, r.StopReason
+	f.settled, f.clock.before = r.Settled, r.Elapsed
+	if f.callbacks.reset != nil && r.OptimizerReset != nil {
+		f.callbacks.reset = r.OptimizerReset
+	}
 	f.metrics = nil
 	for _, m := range r.Metrics {
 		f.metrics = append(f.metrics, metric{m.Name, float64(m.Value)})

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/open-retina/openretina-go/pkg/data"
@@ -15,11 +14,14 @@ import (
 type Stepper struct {
 	Model     *models.CoreReadout
 	Optimizer optim.Optimizer
-	// ClipNorm bounds the 2-norm of all gradients together; 0 leaves them.
-	ClipNorm float64
+	// ClipNorm bounds the 2-norm of all gradients together, ClipValue the size of each
+	// element; 0 leaves them.
+	ClipNorm, ClipValue float64
 	// Accumulate adds up the gradients of this many batches before a step, each
 	// with 1/Accumulate of its weight; 0 stands for 1.
 	Accumulate int
+	// FindAnomaly names the parameter where a gradient is not finite.
+	FindAnomaly bool
 
 	accumulated int
 }
@@ -28,7 +30,7 @@ type Stepper struct {
 // them.
 type StepMetrics struct {
 	TrainLoss, RegularizationCore, RegularizationReadout, TotalLoss, Evaluation float64
-	// GradNorm is the gradients' norm before clipping; NaN where no step was made.
+	// GradNorm is the norm of all gradients before clipping; NaN where no step was made.
 	GradNorm float64
 }
 
@@ -38,17 +40,6 @@ func (m StepMetrics) value(q models.Quantity) float64 {
 		models.DataLoss: m.TrainLoss, models.CorePenalty: m.RegularizationCore, models.ReadoutPenalty: m.RegularizationReadout,
 		models.TotalLoss: m.TotalLoss, models.EvaluationLoss: m.Evaluation, models.Correlation: -m.Evaluation,
 	}[q]
-}
-
-// NonFiniteError stops a training whose loss is NaN or infinite.
-type NonFiniteError struct {
-	What    string
-	Value   float64
-	Session string
-}
-
-func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("%s is %v in session %s: check the data for outliers, or lower the learning rate", e.What, e.Value, e.Session)
 }
 
 // Step trains on one batch: forward, loss and penalties, backward, clipping and
@@ -63,7 +54,7 @@ func (st *Stepper) Step(ctx context.Context, b *data.Batch, last bool) (StepMetr
 		if err != nil {
 			return err
 		}
-		norm, err := st.update(s, total, last)
+		norm, err := st.update(s, total, b.Session, last)
 		if err != nil {
 			return err
 		}
@@ -103,13 +94,6 @@ func read(s *torch.Scope, list []reading) error {
 	return nil
 }
 
-func checkFinite(what string, value float64, session string) error {
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return &NonFiniteError{What: what, Value: value, Session: session}
-	}
-	return nil
-}
-
 // forward computes the loss with its penalties, and what the metrics are read from.
 func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torch.Tensor, []reading, error) {
 	inputs, targets := batchTensors(s, b)
@@ -133,8 +117,8 @@ func (st *Stepper) forward(s *torch.Scope, b *data.Batch, m *StepMetrics) (*torc
 }
 
 // update makes the backward pass and, when it is time, the optimizer's step. norm
-// is that of the gradients before clipping; nil where none were clipped.
-func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool) (norm *torch.Tensor, err error) {
+// is that of the gradients before clipping; nil where no step was made.
+func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, session string, last bool) (norm *torch.Tensor, err error) {
 	every := max(st.Accumulate, 1)
 	if st.accumulated == 0 {
 		if err := st.Model.Store().ZeroGrad(); err != nil {
@@ -151,16 +135,33 @@ func (st *Stepper) update(s *torch.Scope, total *torch.Tensor, last bool) (norm 
 		return nil, s.Err()
 	}
 	st.accumulated = 0
-	guards := []*torch.Tensor{total}
-	if st.ClipNorm > 0 {
-		norm = s.ClipGradNorm(st.Model.Store().Parameters(), st.ClipNorm)
-		guards = append(guards, norm)
+	if st.FindAnomaly {
+		if err := st.anomaly(s, session); err != nil {
+			return nil, err
+		}
 	}
-	st.Optimizer.Step(s, guards...)
+	norm = st.clip(s)
+	st.Optimizer.Step(s, total, norm)
 	if keep := st.Model.Conventions.AfterStep; keep != nil {
 		keep(s)
 	}
 	return norm, s.Err()
+}
+
+// clip bounds the gradients as lightning.pytorch.plugins.precision.Precision does, and
+// gives their norm before.
+func (st *Stepper) clip(s *torch.Scope) (norm *torch.Tensor) {
+	params, most := st.Model.Store().Parameters(), math.Inf(1)
+	if st.ClipNorm > 0 {
+		most = st.ClipNorm
+	}
+	norm = s.ClipGradNorm(params, most)
+	if most, least := st.ClipValue, -st.ClipValue; most > 0 {
+		for _, i := range s.HaveGrad(params) {
+			s.ClampInPlace(s.Grad(params[i]), &least, &most)
+		}
+	}
+	return norm
 }
 
 // elements is how many numbers a tensor has; 1 where an error is stuck.

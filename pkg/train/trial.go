@@ -70,7 +70,7 @@ func (fc *Forecast) measure(ctx context.Context, f *fitter) error {
 	fc.Memory.TrialPeak = memoryPeak()
 	s := fc.Steps
 	fc.Time.Epoch = float64(s.TrainBatches)*fc.Time.Batch +
-		float64(s.ValidationBatches)*fc.Time.ValidationBatch/float64(f.trainer.CheckValEveryNEpoch)
+		float64(s.ValidationBatches)*fc.Time.ValidationBatch/f.trainer.epochsPerValidation(s.TrainBatches)
 	if s.PerEpoch > 0 {
 		fc.Time.Total = fc.Time.Epoch * float64(s.Total) / float64(s.PerEpoch)
 	}

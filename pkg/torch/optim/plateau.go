@@ -196,10 +196,11 @@ func (a plateauArguments) minLR(learningRate float64) float64 {
 }
 
 // DefaultScheduler is the Python package's for configs without lr_scheduler, with
-// another metric: theirs is never logged.
-func DefaultScheduler(monitor string) (*Scheduler, error) {
+// another metric: theirs is never logged. mode is min or max, whichever values of it are
+// better.
+func DefaultScheduler(monitor, mode string) (*Scheduler, error) {
 	a, factor := defaultPlateauArguments(), 0.3
-	a.Mode, a.Factor, a.Patience, a.Threshold, a.ThresholdMode = "max", &factor, 5, 0.0005, "abs"
+	a.Mode, a.Factor, a.Patience, a.Threshold, a.ThresholdMode = mode, &factor, 5, 0.0005, "abs"
 	a.Timing.Monitor = &monitor
 	return a.scheduler(struct{}{})
 }

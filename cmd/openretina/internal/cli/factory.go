@@ -62,9 +62,17 @@ func (f *Factory) computing(run func(words []string) error) func(*cobra.Command,
 
 // Device finds where to compute, sets the number of threads, and tells the user
 // why the CPU was taken where a GPU was hoped for.
-func (f *Factory) Device() (torch.Device, error) {
+func (f *Factory) Device() (torch.Device, error) { return f.DeviceOr(autoDevice) }
+
+// DeviceOr is Device for a config that names one: that counts where the settings leave
+// it open.
+func (f *Factory) DeviceOr(named string) (torch.Device, error) {
 	torch.SetThreads(threadCount(f.Settings.Threads))
-	device, reason, err := torch.SelectDevice(f.Settings.Device)
+	word := f.Settings.Device
+	if word == autoDevice {
+		word = named
+	}
+	device, reason, err := torch.SelectDevice(word)
 	if reason != "" {
 		f.Log.Info(reason)
 	}

@@ -46,7 +46,7 @@ const envSettings = "OPENRETINA_SETTINGS"
 
 var settingTable = []setting{
 	{
-		"device", "device", "OPENRETINA_DEVICE", "auto", "where to compute: auto, cpu, cuda or cuda:N",
+		"device", "device", "OPENRETINA_DEVICE", autoDevice, "where to compute: auto, cpu, cuda or cuda:N",
 		func(s *Settings, text string) error { s.Device = text; return checkDevice(text) },
 	},
 	{
@@ -82,12 +82,15 @@ var settingTable = []setting{
 	},
 }
 
+// autoDevice leaves it to the program where to compute.
+const autoDevice = "auto"
+
 func checkDevice(word string) error {
 	if rest, ok := strings.CutPrefix(word, "cuda:"); ok {
 		if n, err := strconv.Atoi(rest); err == nil && n >= 0 {
 			return nil
 		}
-	} else if slices.Contains([]string{"auto", "cpu", "cuda"}, word) {
+	} else if slices.Contains([]string{autoDevice, "cpu", "cuda"}, word) {
 		return nil
 	}
 	return errors.New("want auto, cpu, cuda or cuda:N")

@@ -96,7 +96,7 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	env, done, err := opts.environment()
+	env, done, err := opts.environment(plan.Device())
 	if err != nil {
 		return err
 	}
@@ -118,9 +118,9 @@ func runTrain(in Interrupts, opts *trainOptions) error {
 }
 
 // environment is what trainings depend on besides their config; done ends what shows
-// their progress.
-func (o *trainOptions) environment() (env train.Environment, done func(), err error) {
-	device, err := o.f.Device()
+// their progress. named is the device of the config.
+func (o *trainOptions) environment(named string) (env train.Environment, done func(), err error) {
+	device, err := o.f.DeviceOr(named)
 	progress := &trainProgress{f: o.f}
 	return train.Environment{
 		Device: device, Resolve: data.ResolveCached, Log: o.f.Log, Version: Version, ResolveModel: o.f.ResolveModel,
@@ -155,7 +155,7 @@ func (o *trainOptions) trainAutoencoder(in Interrupts, composed *config.Config) 
 		_, err := fmt.Fprintln(o.f.IO.Out, "the config is in order; run directory: "+plan.OutputDir)
 		return err
 	}
-	env, done, err := o.environment()
+	env, done, err := o.environment(autoDevice)
 	if err != nil {
 		return err
 	}
