@@ -44,7 +44,7 @@ var calls = map[string]func(r *random) (Handle, *Error){
 	"SeparableLayer":  separableLayer,
 	"ComposedConv3D":  composedConv3D,
 	"ConvGRU":         convGRU,
-	"GridSample":      func(r *random) (Handle, *Error) { return GridSample(r.bool(), r.tensor(), r.tensor(), r.bool()) },
+	"GridSample":      gridSample,
 	"AvgPool3D":       func(r *random) (Handle, *Error) { return AvgPool3D(r.bool(), r.tensor(), r.three()) },
 	"MaxPool3D":       func(r *random) (Handle, *Error) { return MaxPool3D(r.bool(), r.tensor(), r.three()) },
 	"BatchNorm":       func(r *random) (Handle, *Error) { return batchNorm(r) },
@@ -110,6 +110,15 @@ func conv3D(r *random) (Handle, *Error) {
 func separableConv3D(r *random) (Handle, *Error) {
 	x, spatial, temporal, _ := r.separable()
 	return SeparableConv3D(r.bool(), x, spatial, temporal, r.padding())
+}
+
+func gridSample(r *random) (Handle, *Error) {
+	x, grid := r.tensor(), r.tensor()
+	if !r.missing && r.bool() { // shapes that fit, now and then
+		images := int64(r.between(1, 2))
+		x, grid = r.newTensor(images, 2, 3, 4), r.newTensor(images, 3, 1, 2)
+	}
+	return GridSample(r.bool(), x, grid, r.bool())
 }
 
 func convGRU(r *random) (Handle, *Error) {
