@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
@@ -116,12 +115,8 @@ func oneThread(t *testing.T) {
 // TestPiecesGiveTheWholeClipsResponses holds for all recorded models.
 func TestPiecesGiveTheWholeClipsResponses(t *testing.T) {
 	oneThread(t)
-	families, err := os.ReadDir(checkpoints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		t.Run(family.Name(), func(t *testing.T) { checkCuts(t, load(t, family.Name(), "checkpoint.ckpt"), 1, 7, 40) })
+	for _, family := range families(t) {
+		t.Run(family, func(t *testing.T) { checkCuts(t, load(t, family, "checkpoint.ckpt"), 1, 7, 40) })
 	}
 }
 
