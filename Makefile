@@ -61,7 +61,7 @@ KILLS ?= 50
 
 .PHONY: test-kill
 test-kill: libtorch ## Kill -9 KILLS trainings (default 50) at random moments, continue them, and compare with one that was not killed.
-	@$(native) go test ./cmd/openretina -run 'TestKilled' -v -timeout 2h -kills=$(KILLS)
+	@$(native) go test ./cmd/openretina -run 'TestKilled(Trainings|AtSystemCalls)' -v -timeout 2h -kills=$(KILLS)
 
 .PHONY: test-race
 test-race: libtorch ## Run the tests of all packages that do without tensors under the race detector.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"image"
 	"image/color"
 	"image/gif"
+	_ "image/jpeg"
 	"image/png"
 	"io"
 	"math"
@@ -289,5 +291,27 @@ func TestTicks(t *testing.T) {
 	}
 	if got := number(-0.30000000000000004); got != "\u22120.3" {
 		t.Errorf("number = %q", got)
+	}
+}
+
+func TestWeightsPicture(t *testing.T) {
+	good := Weights{Title: "layer 0", Map: []float64{1, -1, 0, 0.5, 0, 0}, Height: 2, Width: 3, Course: []float64{0, 1, -1}}
+	for _, features := range []bool{true, false} {
+		m := good
+		m.Features = features
+		var b bytes.Buffer
+		if err := WeightsJPEG(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		if _, kind, err := image.DecodeConfig(bytes.NewReader(b.Bytes())); err != nil || kind != "jpeg" {
+			t.Errorf("it is %q, %v", kind, err)
+		}
+	}
+	bad, empty := good, good
+	bad.Course, empty.Map = []float64{math.NaN()}, nil
+	for _, m := range []Weights{bad, empty} {
+		if err := WeightsJPEG(io.Discard, m); err == nil {
+			t.Errorf("%+v was drawn", m)
+		}
 	}
 }

@@ -13,6 +13,7 @@ type callbacks struct {
 	checkpoints []*modelCheckpoint
 	lrMonitor   *lrMonitorConfig
 	reset       *optimizerReset
+	pictures    []weightPicturesConfig
 }
 
 // Callbacks are the callbacks' _target_ names; each adds itself to the callbacks of
@@ -31,6 +32,8 @@ func init() { //nolint:gochecknoinits // fills the table above, nothing else
 		config.Register(Callbacks, module+name, lrMonitorConfig{}, lrMonitorConfig.add)
 	}
 	config.Register(Callbacks, "openretina.utils.model_utils.OptimizerResetCallback", optimizerResetConfig{}, optimizerResetConfig.add)
+	config.Register(Callbacks, "openretina.callbacks.weight_visualization_callback.WeightVisualizationCallback",
+		defaultWeightPictures(), weightPicturesConfig.add)
 }
 
 func (c earlyStoppingConfig) add(to *callbacks) (none struct{}, err error) {

@@ -73,12 +73,9 @@ type fitter struct {
 	sums              *averages // of the epoch under way
 	metrics           []metric  // the newest values of all that was logged
 	pending           *changes  // what the newest last.ckpt promises
-	// unsettled tells that pending may not have been done by the training that is
-	// continued, lastIsGone that its last.ckpt is missing or damaged.
-	unsettled, lastIsGone bool
-	stopReason            string
-	logStates             map[string]json.RawMessage // of the training that is continued
-	loggedBest            string                     // the best checkpoint that the loggers know
+	stopReason        string
+	logStates         map[string]json.RawMessage // of the training that is continued
+	loggedBest        string                     // the best checkpoint that the loggers know
 	// settled is the batch of the epoch under way after which all was done that follows
 	// it: validation, schedule, callbacks.
 	settled    int
@@ -99,6 +96,9 @@ func (f *fitter) fit(soft, hard context.Context) error {
 		return err
 	}
 	f.clock.start()
+	if !f.insideEpoch() {
+		f.drawWeights(hard, beforeTraining)
+	}
 	for ; f.insideEpoch() || !f.done(); f.epoch++ {
 		started := time.Now()
 		f.progress.Epoch(f.epoch, f.trainer.maxEpochs(), batches)
@@ -106,6 +106,7 @@ func (f *fitter) fit(soft, hard context.Context) error {
 		if err != nil {
 			return err
 		}
+		f.drawWeights(hard, afterTraining)
 		if err := f.endEpoch(ch); err != nil {
 			return err
 		}
@@ -188,6 +189,7 @@ func (f *fitter) validate(hard context.Context, ch *changes) error {
 	if err := f.logRow(metrics, f.epoch, f.globalStep-1); err != nil {
 		return err
 	}
+	f.drawWeights(hard, afterValidation)
 	return f.afterValidation(ch)
 }
 

@@ -48,7 +48,8 @@ func (f *fitter) resume() error {
 	return nil
 }
 
-// continueFrom restores the training.
+// continueFrom restores the training, and finishes what it was about to do to its
+// checkpoints.
 func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
 	last := orElse(f.trainer.CkptPath, "") == lastCheckpoint
 	if !last {
@@ -70,23 +71,13 @@ func (f *fitter) continueFrom(path string, c *checkpoint.Checkpoint) error {
 		f.pending = &changes{} // another run's, or this one's at an earlier time
 		return nil
 	}
-	f.unsettled, f.lastIsGone = true, path != f.lastPath()
-	return nil
-}
-
-// settleContinued finishes what the training that is continued was about to do to its
-// checkpoints, once the loggers run.
-func (f *fitter) settleContinued() error {
-	if !f.unsettled {
-		return nil
-	}
-	if f.lastIsGone {
-		return f.commit(f.pending)
-	}
 	f.saved = true
-	c, err := f.content()
-	if err != nil {
-		return err
+	// What is written is what was read: the state as it is now stands behind the epoch
+	// that the checkpoint ended.
+	if path != f.lastPath() {
+		if err := writeLastCheckpoint(f.lastPath(), c); err != nil {
+			return err
+		}
 	}
 	return f.settle(f.pending, c)
 }

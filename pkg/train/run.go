@@ -67,9 +67,6 @@ func (p *Plan) Run(soft, hard context.Context, env Environment) (*Result, error)
 		return nil, err
 	}
 	return f.logged(hard, func() (*Result, error) {
-		if err := f.settleContinued(); err != nil {
-			return nil, err
-		}
 		if err := f.fit(soft, hard); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -227,6 +228,29 @@ func events(t *testing.T, dir string) []tfeventstest.Event {
 	t.Helper()
 	return slices.DeleteFunc(tfeventstest.ReadDir(t, filepath.Join(dir, "tensorboard")),
 		func(e tfeventstest.Event) bool { return e.Restart })
+}
+
+// TestCheckpointReadIsCheckpointWritten: what a killed training did not write is written
+// from what last.ckpt holds, to the same bytes.
+func TestCheckpointReadIsCheckpointWritten(t *testing.T) {
+	result, err := train(t, t.Context(), tinyRun(t, t.TempDir(), "trainer.max_epochs=1"), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := filepath.Join(filepath.Dir(result.Best), "last.ckpt")
+	c, err := checkpoint.Open(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := checkpoint.Encode(&again, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{last, result.Best} {
+		if written, err := os.ReadFile(path); err != nil || !bytes.Equal(written, again.Bytes()) {
+			t.Errorf("%s differs: %v", path, err)
+		}
+	}
 }
 
 // TestContinuesFromEveryStep continues a training from each checkpoint that it wrote
