@@ -88,6 +88,9 @@ func checkFits(m *models.CoreReadout, d *data.Dataset) error {
 	if want := [3]int{shape[1], shape[3], shape[4]}; d.Info.InputShape != want {
 		return fmt.Errorf("the data has movies of %v (channels, height, width), the model expects %v", d.Info.InputShape, want)
 	}
+	if have := d.Info.Behavior; have != 0 && have != m.Behavior() {
+		return fmt.Errorf("the data has %d signals of behaviour, the model expects %d", have, m.Behavior())
+	}
 	for _, s := range d.Sessions {
 		neurons, err := m.NumNeurons(s.Name)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
 )
 
-const autoencoderFolder = "testdata/checkpoints/sparse_autoencoder"
+const autoencoderFolder = "testdata/sparse_autoencoder"
 
 func loadAutoencoder(t *testing.T, o Options) *Autoencoder {
 	t.Helper()

@@ -35,6 +35,8 @@ var (
 	Models   = &config.Registry[struct{}, Family]{What: "model"}
 	Cores    = &config.Registry[CoreDeps, Core]{What: "core"}
 	Readouts = &config.Registry[ReadoutDeps, ReadoutBuilder]{What: "readout"}
+	// Shifters move readouts with the behaviour of the animal.
+	Shifters = &config.Registry[struct{}, ShifterBuilder]{What: "shifter"}
 	Losses   = &config.Registry[struct{}, Loss]{What: "loss"}
 )
 
@@ -59,6 +61,13 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		defaultConvGRUCore(), ConvGRUCoreConfig.build)
 	config.Register(Cores, "openretina.modules.core.gru_core.ConditionedGRUCore",
 		ConditionedGRUCoreConfig{ConvGRUCoreConfig: defaultConvGRUCore()}, ConditionedGRUCoreConfig.build)
+
+	for _, module := range []string{"", "mlp."} {
+		config.Register(Shifters, "neuralpredictors.layers.shifters."+module+"MLPShifter", defaultMLPShifter(), MLPShifterConfig.builder)
+	}
+	for _, module := range []string{"", "static_affine."} {
+		config.Register(Shifters, "neuralpredictors.layers.shifters."+module+"StaticAffine2dShifter", defaultAffineShifter(), AffineShifterConfig.builder)
+	}
 
 	config.Register(Readouts, "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
 		defaultGaussianMasks(), GaussianMaskConfig.builder)

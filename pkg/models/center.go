@@ -27,14 +27,15 @@ func (m *CoreReadout) Center() error {
 		return nil
 	}
 	for _, name := range m.Sessions() {
-		if _, ok := m.readouts[name].(centered); !ok {
+		if _, ok := readoutAs[centered](m.readouts[name]); !ok {
 			return fmt.Errorf("readout of session %s: a %s has no position that could be centred (center_readout)",
 				name, className(m.readouts[name]))
 		}
 	}
 	return m.store.Scope().Do(context.Background(), torch.Inference, func(s *torch.Scope) error {
 		for _, r := range m.readouts {
-			r.(centered).center(s)
+			c, _ := readoutAs[centered](r)
+			c.center(s)
 		}
 		return s.Err()
 	})

@@ -157,10 +157,21 @@ func (m *CoreReadout) stimulusChannels() int64 {
 	if len(m.members) > 0 {
 		return m.members[0].stimulusChannels()
 	}
-	if c, ok := m.Core.(*simpleCore); ok && c.squash != nil {
-		return int64(len(c.ColorSquashing))
+	if c, ok := m.Core.(interface{ colorsOfMovie(inShape int64) int64 }); ok {
+		return c.colorsOfMovie(m.InShape[0])
 	}
 	return m.InShape[0]
+}
+
+// Behavior is how many signals of behaviour may follow a stimulus' colours.
+func (m *CoreReadout) Behavior() int {
+	if m.members != nil {
+		return m.members[0].Behavior()
+	}
+	if c, ok := m.Core.(interface{ behavior() int64 }); ok {
+		return int(c.behavior())
+	}
+	return 0
 }
 
 // Forward gives the responses (batch, time, neurons) of a session to a stimulus

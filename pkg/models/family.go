@@ -208,7 +208,7 @@ type redrawn interface{ redraw(s Session) }
 
 func (m *CoreReadout) redrawReadouts(sessions []Session) {
 	for _, s := range sessions {
-		if r, ok := m.readouts[s.Name].(redrawn); ok {
+		if r, ok := readoutAs[redrawn](m.readouts[s.Name]); ok {
 			r.redraw(s)
 		}
 	}

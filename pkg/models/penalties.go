@@ -23,7 +23,7 @@ func (m *CoreReadout) Penalties(s *torch.Scope, session string) (core, readout *
 	l := m.Loss.(poissonLoss)
 	frames, reference := float64(l.GammaReference[0]*l.GammaReference[1]), float64(l.GammaReference[2])
 	neurons := float64(r.NumNeurons())
-	if a, ok := r.(averagingReadout); ok && a.averagesNeurons() {
+	if a, ok := readoutAs[averagingReadout](r); ok && a.averagesNeurons() {
 		neurons = reference
 	}
 	return s.MulScalar(core, 1/(frames*reference)), s.MulScalar(readout, 1/(frames*neurons)), nil

@@ -55,16 +55,24 @@ func (m *CoreReadout) checkStimulus(shape []int) error {
 		return fmt.Errorf("a stimulus has the shape (batch, channels, time, height, width), not %s", torch.FormatShape(shape))
 	}
 	want := m.StimulusShape(shape[2])
-	channels := shape[1] == want[1] || shape[1] == int(m.InShape[0]) // squashed already
+	channels := shape[1] == want[1] || shape[1] == int(m.InShape[0]) || // squashed already
+		shape[1] == want[1]+m.Behavior()
 	if !channels || !m.TakesPixels(shape[3], shape[4]) {
-		return fmt.Errorf("a stimulus of shape %s does not fit: the model expects %d channels of %d × %d pixels",
-			torch.FormatShape(shape), want[1], want[3], want[4])
+		return fmt.Errorf("a stimulus of shape %s does not fit: the model expects %d channels%s of %d × %d pixels",
+			torch.FormatShape(shape), want[1], m.behaviorInWords(), want[3], want[4])
 	}
 	if need := m.MinFrames(); shape[2] < need {
 		return fmt.Errorf("a stimulus of shape %s is too short: the model needs at least %d frames for one response",
 			torch.FormatShape(shape), need)
 	}
 	return nil
+}
+
+func (m *CoreReadout) behaviorInWords() string {
+	if m.Behavior() == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d of behaviour, or none)", m.Behavior())
 }
 
 // TakesPixels says whether frames of a size are those of the model's stimulus, or what

@@ -174,6 +174,14 @@ func (c *simpleCore) Fixed(s *torch.Scope) Core {
 	return &fixed
 }
 
+// colorsOfMovie are those that the core squashes, or the model's.
+func (c *simpleCore) colorsOfMovie(inShape int64) int64 {
+	if c.squash != nil {
+		return int64(len(c.ColorSquashing))
+	}
+	return inShape
+}
+
 // squashColors is WeightedChannelSumLayer: a weighted sum of the channels, unless
 // there is only one.
 func (c *simpleCore) squashColors(s *torch.Scope, x *torch.Tensor) *torch.Tensor {

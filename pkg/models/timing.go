@@ -26,7 +26,7 @@ type withHistory interface{ history() int64 }
 func (m *CoreReadout) history() int64 {
 	longest := int64(0)
 	for _, r := range m.readouts {
-		if r, ok := r.(withHistory); ok {
+		if r, ok := readoutAs[withHistory](r); ok {
 			longest = max(longest, r.history())
 		}
 	}

@@ -10,16 +10,17 @@ import (
 // UnifiedConfig is the node `model` of a config, and the hyperparameters of a
 // checkpoint of UnifiedCoreReadout.
 type UnifiedConfig struct {
-	InShape        []int64      `yaml:"in_shape,required"`
-	HiddenChannels []int64      `yaml:"hidden_channels"`
-	NNeuronsDict   *config.Node `yaml:"n_neurons_dict,runtime"`
-	Core           *config.Node `yaml:"core,required" of:"core"`
-	Readout        *config.Node `yaml:"readout,required" of:"readout"`
-	LearningRate   float64      `yaml:"learning_rate"`
-	Loss           *config.Node `yaml:"loss" of:"loss"`
-	EvaluationLoss *config.Node `yaml:"evaluation_loss" of:"loss"`
-	Optimizer      *config.Node `yaml:"optimizer" of:"optimizer"`
-	LRScheduler    *config.Node `yaml:"lr_scheduler" of:"lr_scheduler"`
+	InShape        []int64         `yaml:"in_shape,required"`
+	HiddenChannels []int64         `yaml:"hidden_channels"`
+	NNeuronsDict   *config.Node    `yaml:"n_neurons_dict,runtime"`
+	Behavior       *BehaviorConfig `yaml:"behavior"` // of the animal, beside the movie; ours alone
+	Core           *config.Node    `yaml:"core,required" of:"core"`
+	Readout        *config.Node    `yaml:"readout,required" of:"readout"`
+	LearningRate   float64         `yaml:"learning_rate"`
+	Loss           *config.Node    `yaml:"loss" of:"loss"`
+	EvaluationLoss *config.Node    `yaml:"evaluation_loss" of:"loss"`
+	Optimizer      *config.Node    `yaml:"optimizer" of:"optimizer"`
+	LRScheduler    *config.Node    `yaml:"lr_scheduler" of:"lr_scheduler"`
 }
 
 // unifiedFamily is UnifiedCoreReadout: any core with any readout.
@@ -36,10 +37,9 @@ func defaultUnified() UnifiedConfig { return UnifiedConfig{LearningRate: 0.001} 
 
 // Validate refuses a shape that is none.
 func (c *UnifiedConfig) Validate() error {
-	if !isStimulusShape(c.InShape) {
-		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
-	}
-	return nil
+	refused := config.Refusals{c.Behavior.validate()}
+	refused.Unless(isStimulusShape(c.InShape), "in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
+	return refused.Err()
 }
 
 func isStimulusShape(shape []int64) bool { return len(shape) == 4 && slices.Min(shape) >= 1 }
@@ -101,14 +101,29 @@ func (f unifiedFamily) buildCore(m *CoreReadout, sessions []Session) (features [
 		if shaped {
 			stimulus = f.InShape[0]
 		}
-		deps.Channels = append([]int64{stimulus}, f.HiddenChannels...)
+		deps.Channels = append([]int64{stimulus + f.Behavior.inCore()}, f.HiddenChannels...)
 	}
 	if m.Core, err = Cores.Build(f.Core, deps); err != nil || !shaped {
 		return nil, errors.Join(err, f.Validate())
 	}
-	features, err = m.Core.OutShape(m.InShape)
+	if f.Behavior != nil {
+		m.Core = withBehavior(f.Behavior, m.Core, m.stimulusChannels())
+	}
+	features, err = f.features(m.Core)
 	return features, locate(f.Core, err)
 }
+
+// features is the shape of what the readouts weigh.
+func (f unifiedFamily) features(core Core) ([]int64, error) {
+	out, err := core.OutShape(f.InShape)
+	if err == nil && f.shifted() {
+		out[0] -= f.Behavior.Channels
+	}
+	return out, err
+}
+
+// shifted tells that the readouts move with the behaviour.
+func (f unifiedFamily) shifted() bool { return f.Behavior != nil && !isNull(f.Behavior.Shifter) }
 
 func (f unifiedFamily) chooseLosses(m *CoreReadout) error {
 	var lossErr, evaluationErr error
@@ -137,7 +152,12 @@ func (f unifiedFamily) buildReadouts(m *CoreReadout, features []int64) (ReadoutB
 	if f.Readout == nil {
 		return nil, config.Refuse("readout", "the model has no readout")
 	}
-	return Readouts.Build(f.Readout, ReadoutDeps{InShape: features, Corrected: m.corrected})
+	builder, err := Readouts.Build(f.Readout, ReadoutDeps{InShape: features, Corrected: m.corrected})
+	if err != nil || !f.shifted() {
+		return builder, err
+	}
+	shifters, err := Shifters.Build(f.Behavior.Shifter, struct{}{})
+	return shiftedReadouts(builder, shifters, f.Behavior.Channels, m.store.Root().Sub("shifter")), err
 }
 
 // hyper has the values that construction found: the core's channels, the readouts'
@@ -145,12 +165,12 @@ func (f unifiedFamily) buildReadouts(m *CoreReadout, features []int64) (ReadoutB
 func (f unifiedFamily) hyper(m *CoreReadout) (*config.Node, error) {
 	core, readout := f.Core.Clone(), f.Readout.Clone()
 	if f.HiddenChannels != nil {
-		if err := core.Set("channels", append([]int64{f.InShape[0]}, f.HiddenChannels...)); err != nil {
+		if err := core.Set("channels", append([]int64{f.InShape[0] + f.Behavior.inCore()}, f.HiddenChannels...)); err != nil {
 			return nil, err
 		}
 	}
 	if takesShape(f.Readout) {
-		features, err := m.Core.OutShape(m.InShape)
+		features, err := f.features(m.Core)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +178,7 @@ func (f unifiedFamily) hyper(m *CoreReadout) (*config.Node, error) {
 			return nil, err
 		}
 	}
-	return config.FromValue(config.Object{
+	arguments := config.Object{
 		{Key: "core", Value: core},
 		{Key: "readout", Value: readout},
 		{Key: "learning_rate", Value: f.LearningRate},
@@ -169,5 +189,9 @@ func (f unifiedFamily) hyper(m *CoreReadout) (*config.Node, error) {
 		{Key: "hidden_channels", Value: f.HiddenChannels},
 		{Key: "optimizer", Value: f.Optimizer},
 		{Key: "lr_scheduler", Value: f.LRScheduler},
-	})
+	}
+	if f.Behavior != nil { // the Python package does not know the word
+		arguments = append(arguments, config.Pair{Key: "behavior", Value: f.Behavior})
+	}
+	return config.FromValue(arguments)
 }

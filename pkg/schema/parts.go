@@ -54,6 +54,7 @@ func tables() map[string]table {
 	add(models.Cores.What, models.Cores)
 	add(models.Readouts.What, models.Readouts)
 	add(models.Losses.What, models.Losses)
+	add(models.Shifters.What, models.Shifters)
 	add(models.Nonlinearities.What, models.Nonlinearities)
 	add(models.Tensors.What, models.Tensors)
 	add(models.Arrays.What, models.Arrays)

@@ -125,6 +125,9 @@ func (p *Plan) fits(m *models.CoreReadout, dataset *data.Dataset) error {
 		return fmt.Errorf("the movies have shape %v (channels, height, width), model.in_shape is %v (channels, time, height, width)",
 			have, m.InShape)
 	}
+	if signals := dataset.Info.Behavior; signals != m.Behavior() {
+		return fmt.Errorf("the data has %d signals of behaviour (data_io.stimuli.behavior), model.behavior.channels is %d", signals, m.Behavior())
+	}
 	return nil
 }
 

@@ -1,0 +1,248 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/torch"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
+)
+
+// BehaviorConfig says what a model does with the behaviour of an animal. It comes as
+// the last channels of the stimulus, each of one value all over a frame, standardised
+// so that 0 is the mean; a stimulus without them counts as one of zeros. The Python
+// package has nothing of it.
+type BehaviorConfig struct {
+	Channels int64        `yaml:"channels,required"` // signals that follow the movie's colours
+	InCore   bool         `yaml:"in_core"`           // the core sees them as further colours
+	Shifter  *config.Node `yaml:"shifter" of:"shifter"`
+}
+
+// validate refuses behaviour that nothing uses.
+func (c *BehaviorConfig) validate() error {
+	if c == nil {
+		return nil
+	}
+	var refused config.Refusals
+	refused.Unless(c.Channels >= 1, "behavior.channels", "behavior.channels must be at least 1, got %d", c.Channels)
+	used := c.InCore || !isNull(c.Shifter)
+	refused.Unless(used, "behavior", "behavior has no effect: set in_core to true, or give a shifter")
+	return refused.Err()
+}
+
+// inCore is how many of the signals the core sees.
+func (c *BehaviorConfig) inCore() int64 {
+	if c == nil || !c.InCore {
+		return 0
+	}
+	return c.Channels
+}
+
+// withBehavior adds the behaviour to a model whose core has been built: the core
+// leaves the signals aside that it does not see, and hands them on to the readouts
+// where these are shifted by them.
+func withBehavior(c *BehaviorConfig, core Core, colors int64) Core {
+	return (&behaviorCore{colors: colors, signals: c.Channels, inCore: c.InCore, handOn: !isNull(c.Shifter)}).around(core)
+}
+
+// behaviorCore is a core for stimuli with behaviour.
+type behaviorCore struct {
+	Core
+	colors, signals int64
+	inCore, handOn  bool
+	self            Core // this one, with what it can do besides
+}
+
+// around is the same for another core.
+func (b behaviorCore) around(core Core) Core {
+	b.Core, b.self = core, &b
+	if local, ok := core.(LocalInTime); ok {
+		b.self = &localBehaviorCore{&b, local}
+	}
+	return b.self
+}
+
+// Forward gives the core's features, followed by the signals of their frames, all over
+// the frame, where they are handed on. Features belong to the last frames of the
+// stimulus.
+func (b *behaviorCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	colors, signals := b.split(s, x)
+	if b.inCore {
+		colors = s.Cat(1, colors, signals)
+	}
+	features := b.Core.Forward(s, colors)
+	if !b.handOn {
+		return features
+	}
+	frames, height, width := s.Dim(features, 2), s.Dim(features, 3), s.Dim(features, 4)
+	signals = s.From(s.Narrow(s.Narrow(signals, 3, 0, 1), 4, 0, 1), 2, s.Dim(signals, 2)-frames)
+	return s.Cat(1, features, s.Expand(signals, s.Dim(signals, 0), b.signals, frames, height, width))
+}
+
+// split separates colours from signals, which are zero where the stimulus has none.
+func (b *behaviorCore) split(s *torch.Scope, x *torch.Tensor) (colors, signals *torch.Tensor) {
+	channels := s.Dim(x, 1)
+	if channels == b.colors {
+		return x, s.Zeros(s.Dim(x, 0), b.signals, s.Dim(x, 2), s.Dim(x, 3), s.Dim(x, 4))
+	}
+	if s.Err() == nil && channels != b.colors+b.signals {
+		s.Fail(fmt.Errorf("a stimulus of %d channels: the model takes %d, or %d with the signals of behaviour",
+			channels, b.colors, b.colors+b.signals))
+		return nil, nil
+	}
+	return s.Narrow(x, 1, 0, b.colors), s.Narrow(x, 1, b.colors, b.signals)
+}
+
+func (b *behaviorCore) colorsOfMovie(int64) int64 { return b.colors }
+
+func (b *behaviorCore) behavior() int64 { return b.signals }
+
+// OutShape takes stimuli with and without signals.
+func (b *behaviorCore) OutShape(in []int64) ([]int64, error) {
+	out, err := b.Core.OutShape(b.seen(in))
+	if err != nil || !b.handOn {
+		return out, err
+	}
+	return append([]int64{out[0] + b.signals}, out[1:]...), nil
+}
+
+// seen is the shape of what the core gets of a stimulus of shape in.
+func (b *behaviorCore) seen(in []int64) []int64 {
+	if len(in) != 4 || (in[0] != b.colors && in[0] != b.colors+b.signals) {
+		return in // the core refuses it
+	}
+	channels := b.colors
+	if b.inCore {
+		channels += b.signals
+	}
+	return append([]int64{channels}, in[1:]...)
+}
+
+// Fixed is around the fixed core.
+func (b *behaviorCore) Fixed(s *torch.Scope) Core { return b.around(b.Core.Fixed(s)) }
+
+// ForSession is around the session's core.
+func (b *behaviorCore) ForSession(session string) Core {
+	core, ok := b.Core.(PerSession)
+	if !ok {
+		return b.self
+	}
+	if its := core.ForSession(session); its != b.Core {
+		return b.around(its)
+	}
+	return b.self
+}
+
+func (b *behaviorCore) class() string { return className(b.Core) }
+
+func (b *behaviorCore) summary(in []int64) ([]Layer, error) {
+	if core, ok := b.Core.(summarizer); ok {
+		return core.summary(b.seen(in))
+	}
+	out, err := b.OutShape(in)
+	return []Layer{{Name: "features", Type: b.class(), Output: out}}, err
+}
+
+// localBehaviorCore is one whose core sees a bounded stretch of the stimulus.
+type localBehaviorCore struct {
+	*behaviorCore
+	local LocalInTime
+}
+
+// Timing is the core's: the signals are of the features' own frames.
+func (b *localBehaviorCore) Timing() Timing { return b.local.Timing() }
+
+// Memory counts the signals apart from the colours, and the features with them.
+func (b *localBehaviorCore) Memory(in []int64) int64 {
+	const float32s = 4
+	return b.local.Memory(b.seen(in)) + 3*float32s*(b.colors+b.signals)*in[1]*in[2]*in[3]
+}
+
+// shiftedReadouts makes readouts that are moved by the behaviour of their sessions.
+func shiftedReadouts(inner ReadoutBuilder, shifters ShifterBuilder, signals int64, at nn.Path) ReadoutBuilder {
+	return func(p nn.Path, session Session) (Readout, error) {
+		readout, err := inner(p, session)
+		if err != nil {
+			return nil, err
+		}
+		shifter, err := shifters(at.Sub(session.Name), signals)
+		return &shiftedReadout{Readout: readout, shifter: shifter, signals: signals}, errors.Join(err, at.Err())
+	}
+}
+
+// shiftedReadout is any readout whose positions move with the behaviour: it looks at
+// features that were moved the other way. It takes features followed by signals, as a
+// behaviorCore gives them.
+type shiftedReadout struct {
+	Readout
+	shifter shifter
+	signals int64
+}
+
+func (r *shiftedReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+	return r.Readout.Forward(s, r.shift(s, features))
+}
+
+// Regularizer adds the shifter's penalty.
+func (r *shiftedReadout) Regularizer(s *torch.Scope) *torch.Tensor {
+	return s.Add(r.Readout.Regularizer(s), r.shifter.Regularizer(s))
+}
+
+// shift gives the features without the signals, each frame read at places moved by
+// its shift: bilinear between positions, zero outside.
+func (r *shiftedReadout) shift(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	batch, channels, frames := s.Dim(x, 0), s.Dim(x, 1)-r.signals, s.Dim(x, 2)
+	height, width := s.Dim(x, 3), s.Dim(x, 4)
+	signals := s.Narrow(s.Narrow(s.Narrow(x, 1, channels, r.signals), 3, 0, 1), 4, 0, 1)
+	signals = s.Reshape(s.Permute(s.Reshape(signals, batch, r.signals, frames), 0, 2, 1), batch*frames, r.signals)
+	shifts := s.Reshape(r.shifter.Forward(s, signals), batch*frames, 1, 1, 2)
+	images := s.Reshape(s.Permute(s.Narrow(x, 1, 0, channels), 0, 2, 1, 3, 4), batch*frames, channels, height, width)
+	moved := s.GridSample(images, s.Add(wholeGrid(s, height, width), shifts), true)
+	return s.Permute(s.Reshape(moved, batch, frames, channels, height, width), 0, 2, 1, 3, 4)
+}
+
+// wholeGrid are the places (1, height, width, 2) of all pixels, as (x, y) from -1 to 1.
+func wholeGrid(s *torch.Scope, height, width int64) *torch.Tensor {
+	axis := func(n int64) *torch.Tensor {
+		if n == 1 {
+			return s.Zeros(1)
+		}
+		return s.Linspace(-1, 1, n)
+	}
+	columns := s.Expand(s.Reshape(axis(width), 1, width), height, width)
+	rows := s.Expand(s.Reshape(axis(height), height, 1), height, width)
+	return s.Reshape(s.Stack(2, columns, rows), 1, height, width, 2)
+}
+
+// Fixed keeps the shifter as it is: it depends on the stimulus.
+func (r *shiftedReadout) Fixed(s *torch.Scope, neurons []int64) FixedReadout {
+	return &fixedShifted{r.Readout.Fixed(s, neurons), r}
+}
+
+func (r *shiftedReadout) class() string { return className(r.Readout) }
+
+// readoutAs is what a readout can do besides; a shifted one can what the one inside can.
+func readoutAs[T any](r Readout) (T, bool) {
+	if s, ok := r.(*shiftedReadout); ok {
+		r = s.Readout
+	}
+	t, ok := r.(T)
+	return t, ok
+}
+
+// fixedShifted is a fixedReadout of moved features.
+type fixedShifted struct {
+	inner FixedReadout
+	of    *shiftedReadout
+}
+
+func (f *fixedShifted) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
+	return f.inner.Forward(s, f.of.shift(s, features))
+}
+
+func (f *fixedShifted) Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor {
+	return f.inner.Pairs(s, f.of.shift(s, features), clips, neurons)
+}
+
+func (f *fixedShifted) Keep(s *torch.Scope) FixedReadout { return &fixedShifted{f.inner.Keep(s), f.of} }
