@@ -23,6 +23,9 @@ func TestPythonLoadsEveryFamily(t *testing.T) {
 	args := []string{filepath.Join("..", "..", "scripts", "python", "check_models.py")}
 	for _, output := range outputs {
 		folder := filepath.Dir(output)
+		if filepath.Base(folder) == "spatial_contrast" {
+			continue // its class loads its files itself: TestPythonLoadsSpatialContrastModels
+		}
 		m, err := models.Load(filepath.Join(folder, "checkpoint.ckpt"), models.Options{})
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,7 @@
 
     python center.py
 
-It needs openretina 1.1.1. Of a family it reads checkpoint.ckpt and input.npy, and writes output_centered.npy: the
+It needs openretina 1.1.1. Of a family it reads checkpoint.ckpt and input.npy, and writes centered_output.npy: the
 responses of all sessions side by side.
 """
 
@@ -19,4 +19,4 @@ for family, position in {"point_gaussian": "_mu", "hoefling_low_res": "mask_mean
     Center(target_mean=(0.0, 0.0), mean_key=position)(model)
     with torch.no_grad():
         output = model(torch.from_numpy(np.load(HERE / family / "input.npy")))
-    np.save(HERE / family / "output_centered.npy", output.numpy())
+    np.save(HERE / family / "centered_output.npy", output.numpy())
