@@ -114,7 +114,12 @@ func paths(n *config.Node) (list []string) {
 // The configs that need what the program lacks are refused, not half understood.
 func TestAllPrimaryConfigsArePlannedOrRefusedWithTheirPlace(t *testing.T) {
 	for _, name := range config.Primaries(configs.FS) {
-		if _, err := NewPlan(composed(t, name)); err != nil {
+		cfg := composed(t, name)
+		_, err := NewPlan(cfg)
+		if IsAutoencoder(cfg) {
+			_, err = NewAutoencoderPlan(cfg)
+		}
+		if err != nil {
 			checkPlaces(t, name, err)
 		}
 	}

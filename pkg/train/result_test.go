@@ -16,8 +16,8 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
-// lowest is the lowest value in a column of the metrics of a run; it must not be the
-// last one.
+// lowest is the lowest value in a column of the metrics of a run's epochs; it must not
+// be the last one.
 func lowest(t *testing.T, dir, column string) float64 {
 	t.Helper()
 	file, err := os.Open(filepath.Join(dir, "csv", "metrics.csv"))
@@ -30,13 +30,15 @@ func lowest(t *testing.T, dir, column string) float64 {
 		t.Fatal(err)
 	}
 	at := slices.Index(rows[0], column)
-	best, last := math.Inf(1), math.Inf(1)
+	var values []float64
 	for _, row := range rows[1:] {
 		if v, err := strconv.ParseFloat(row[at], 64); err == nil {
-			best, last = min(best, v), v
+			values = append(values, v)
 		}
 	}
-	if best == last {
+	epochs := values[:len(values)-1] // the last row is the best model's validation for the objective
+	best := slices.Min(epochs)
+	if best == epochs[len(epochs)-1] {
 		t.Fatalf("the last epoch is the best one: %s is %v", column, best)
 	}
 	return best
