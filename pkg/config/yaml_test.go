@@ -48,6 +48,30 @@ func TestYAMLWrite(t *testing.T) {
 	}
 }
 
+// TestYAMLTuples: only lists take the tag of Python's tuples, only where it is allowed,
+// and no other tag of Python's.
+func TestYAMLTuples(t *testing.T) {
+	n, err := FromYAMLWithTuples("x.yaml", []byte("a: !!python/tuple [1, !!python/tuple [b, 2]]\nc: !!python/tuple\n- 3\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := ToYAML(n, false)
+	if want := "a:\n- 1\n- - b\n  - 2\nc:\n- 3\n"; err != nil || string(text) != want {
+		t.Errorf("got %s%v, want %s", text, err, want)
+	}
+	for _, text := range []string{
+		"a: !!python/tuple {b: 1}", "a: !!python/tuple 1", "a: !!python/list [1]",
+		"a: !!python/object/apply:os.system [ls]", "a: !!python/name:os.system", "a: !!python/object/new:tuple [[1]]",
+	} {
+		if _, err := FromYAMLWithTuples("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "x.yaml:1") {
+			t.Errorf("%s: error %v", text, err)
+		}
+	}
+	if _, err := FromYAML("x.yaml", []byte("a: !!python/tuple [1]")); err == nil {
+		t.Error("configs take Python's tuples")
+	}
+}
+
 func TestYAMLRead(t *testing.T) {
 	tests := []struct {
 		text string

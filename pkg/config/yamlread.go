@@ -24,17 +24,31 @@ const (
 // does (YAML 1.1; 1e-3 is a float, dates are text). An empty document is an empty
 // mapping. The name is what errors and origins show.
 func FromYAML(name string, data []byte) (*Node, error) {
-	n, err := readYAML(name, data)
+	return yamlReader{file: name}.document(data)
+}
+
+// FromYAMLWithTuples is FromYAML of a text whose lists may have the tag
+// !!python/tuple, as PyYAML writes Python's tuples. No other tag of Python is known.
+func FromYAMLWithTuples(name string, data []byte) (*Node, error) {
+	return yamlReader{file: name, tuples: true}.document(data)
+}
+
+// document is the tree of a text; an empty mapping where the text is empty.
+func (r yamlReader) document(data []byte) (*Node, error) {
+	n, err := r.read(data)
 	if err != nil {
 		return nil, err
 	}
 	if n.isNull() {
-		n = newMap(Origin{File: name})
+		n = newMap(Origin{File: r.file})
 	}
 	return n, nil
 }
 
-func readYAML(name string, data []byte) (*Node, error) {
+func readYAML(name string, data []byte) (*Node, error) { return yamlReader{file: name}.read(data) }
+
+func (r yamlReader) read(data []byte) (*Node, error) {
+	name := r.file
 	if len(data) > maxYAMLBytes {
 		return nil, &Error{
 			Class: classParser, Origin: Origin{File: name},
@@ -69,7 +83,6 @@ func readYAML(name string, data []byte) (*Node, error) {
 	if err := checkTabs(name, data, &doc); err != nil {
 		return nil, err
 	}
-	r := yamlReader{file: name}
 	if err := r.checkAnchors(&doc, map[string]bool{}); err != nil {
 		return nil, err
 	}
@@ -144,8 +157,9 @@ func (r *yamlReader) checkAnchors(y *yaml.Node, seen map[string]bool) error {
 
 // yamlReader turns the nodes of the YAML library into ours.
 type yamlReader struct {
-	file  string
-	count int
+	file   string
+	tuples bool // lists may be tagged as Python's tuples
+	count  int
 }
 
 func (r *yamlReader) refuse(y *yaml.Node, class, format string, args ...any) *Error {
@@ -168,7 +182,7 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 		// An anchor that contains its own alias ends at the depth limit.
 		return r.node(y.Alias, depth+1, flow)
 	case yaml.SequenceNode, yaml.MappingNode:
-		if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!" && y.Tag != map[yaml.Kind]string{yaml.SequenceNode: "!!seq", yaml.MappingNode: "!!map"}[y.Kind] {
+		if !r.takesTag(y) {
 			return nil, r.refuse(y, classConstructor, "a list or mapping does not fit its tag %s", y.Tag)
 		}
 		if y.Kind == yaml.SequenceNode {
@@ -181,6 +195,17 @@ func (r *yamlReader) node(y *yaml.Node, depth int, flow bool) (*Node, error) {
 		return nil, err
 	}
 	return newScalar(v, r.origin(y)), nil
+}
+
+// takesTag tells that a list or mapping has no tag, or one that fits.
+func (r *yamlReader) takesTag(y *yaml.Node) bool {
+	switch {
+	case y.Style&yaml.TaggedStyle == 0 || y.Tag == "!":
+		return true
+	case y.Kind == yaml.MappingNode:
+		return y.Tag == "!!map"
+	}
+	return y.Tag == "!!seq" || r.tuples && y.Tag == "!!python/tuple"
 }
 
 func (r *yamlReader) list(y *yaml.Node, depth int, flow bool) (*Node, error) {
