@@ -49,9 +49,31 @@ func (e *MismatchError) Error() string {
 // name for name and shape for shape, nothing is copied and the error is a
 // *MismatchError.
 func (s *Store) Load(state []ndarray.Named) error {
-	if err := s.check(state); err != nil {
+	e, err := s.compare(state)
+	if err == nil && len(e.Missing)+len(e.Unexpected)+len(e.WrongShape) > 0 {
+		err = e
+	}
+	if err != nil {
 		return err
 	}
+	return s.fill(state)
+}
+
+// LoadPart is Load of a state dict that may lack tensors. They stay as they are, and it
+// tells their names.
+func (s *Store) LoadPart(state []ndarray.Named) (missing []string, err error) {
+	e, err := s.compare(state)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Unexpected)+len(e.WrongShape) > 0 {
+		return nil, &MismatchError{Unexpected: e.Unexpected, WrongShape: e.WrongShape}
+	}
+	return e.Missing, s.fill(state)
+}
+
+// fill copies a state dict that fits.
+func (s *Store) fill(state []ndarray.Named) error {
 	return s.scope.Do(context.Background(), torch.Inference, func(in *torch.Scope) error {
 		for _, n := range state {
 			value := in.FromArray(n.Array)
@@ -62,8 +84,9 @@ func (s *Store) Load(state []ndarray.Named) error {
 	})
 }
 
-func (s *Store) check(state []ndarray.Named) error {
-	var e MismatchError
+// compare tells what of a state dict does not fit.
+func (s *Store) compare(state []ndarray.Named) (*MismatchError, error) {
+	e := &MismatchError{}
 	seen := map[string]bool{}
 	for _, n := range state {
 		entry, ok := s.byName[n.Name]
@@ -74,7 +97,7 @@ func (s *Store) check(state []ndarray.Named) error {
 		seen[n.Name] = true
 		shape, err := s.scope.Shape(entry.Tensor)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if torch.FormatShape(shape) != torch.FormatShape(n.Array.Shape) {
 			e.WrongShape = append(e.WrongShape, fmt.Sprintf("%s: file %s, model %s",
@@ -86,8 +109,5 @@ func (s *Store) check(state []ndarray.Named) error {
 			e.Missing = append(e.Missing, entry.Name)
 		}
 	}
-	if len(e.Missing)+len(e.Unexpected)+len(e.WrongShape) > 0 {
-		return &e
-	}
-	return nil
+	return e, nil
 }
