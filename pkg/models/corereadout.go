@@ -45,6 +45,7 @@ type CoreReadout struct {
 	readouts  map[string]Readout
 	builder   ReadoutBuilder // of the readouts of further sessions
 	members   []*CoreReadout // of an ensemble; nil else
+	notStored []string       // tensors that the model's file lacks
 
 	cellWeights map[string][]float32 // of sessions, where a loss goes by cell type
 }
@@ -90,6 +91,8 @@ type Options struct {
 
 	// beside is the directory of the file that a model is restored of.
 	beside string
+	// dataInfo is that of the file.
+	dataInfo *pickle.Dict
 }
 
 // Close frees the model, an ensemble with its members.
@@ -99,8 +102,31 @@ func (m *CoreReadout) Close() {
 	m.rng.Close()
 }
 
+// NotStored are the tensors that the model's file lacks, which have their initial
+// values; of an ensemble those that any member's file lacks.
+func (m *CoreReadout) NotStored() []string {
+	names := slices.Clone(m.notStored)
+	for _, member := range m.members {
+		names = append(names, member.notStored...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Store holds the model's tensors by name.
 func (m *CoreReadout) Store() *nn.Store { return m.store }
+
+// Stores hold the tensors of the model, or of all members of an ensemble.
+func (m *CoreReadout) Stores() []*nn.Store {
+	if len(m.members) == 0 {
+		return []*nn.Store{m.store}
+	}
+	stores := make([]*nn.Store, len(m.members))
+	for i, member := range m.members {
+		stores[i] = member.store
+	}
+	return stores
+}
 
 // Rand draws initial weights and dropout.
 func (m *CoreReadout) Rand() *torch.Generator { return m.rng }

@@ -17,7 +17,13 @@ func (d *Description) describeArchitecture(c *checkpoint.Checkpoint, hyper *pick
 		d.Core = "openretina.modules.core.base_core.SimpleCoreWrapper"
 		d.Readout = "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout"
 	}
+	if d.Class == legacyModel {
+		d.Core, d.Readout = legacyCore, legacyReadout
+	}
 	times := integers(hyper, "temporal_kernel_sizes")
+	if legacy := integers(hyper, "temporal_kernel_size"); legacy != nil {
+		times = legacy
+	}
 	if core, ok := entry[*pickle.Dict](hyper, "core"); ok {
 		times = integers(core, "temporal_kernel_sizes")
 	}
@@ -61,6 +67,8 @@ func modelClass(c *checkpoint.Checkpoint, hyper *pickle.Dict, readout string) st
 	_, time := c.State.Get("time_conv.weight")
 	_, space := c.State.Get("space_conv.weight")
 	switch {
+	case has("model_fn", "seed"):
+		return legacyModel
 	case strings.HasSuffix(readout, ".MultiSpatialContrastReadout"):
 		return "openretina.models.spatial_contrast.SpatialContrastCoreReadout"
 	case has("temporal_kernel_sizes", "hidden_channels", "n_neurons_dict"):

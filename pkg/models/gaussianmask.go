@@ -27,11 +27,12 @@ type GaussianMaskConfig struct {
 // 2024).
 type gaussianMask struct {
 	GaussianMaskConfig
-	path              string
-	neurons           int
-	mean, logVar      *torch.Tensor // (neurons, 2), (neurons)
-	features          *torch.Tensor // (1, channels, 1, neurons)
-	scale, bias, grid *torch.Tensor // (neurons), (neurons), (neurons, height, width, 2)
+	path         string
+	neurons      int
+	mean, logVar *torch.Tensor // (neurons, 2), (neurons)
+	features     *torch.Tensor // (1, channels, 1, neurons)
+	scale, bias  *torch.Tensor // (neurons), or nil
+	grid         *torch.Tensor // (neurons, height, width, 2)
 }
 
 func defaultGaussianMasks() GaussianMaskConfig {
@@ -127,16 +128,36 @@ func (r *gaussianMask) only(s *torch.Scope, neurons []int64) *gaussianMask {
 	some.neurons = len(neurons)
 	some.mean, some.logVar = s.IndexSelect(r.mean, 0, neurons), s.IndexSelect(r.logVar, 0, neurons)
 	some.features = s.IndexSelect(r.features, 3, neurons)
-	some.scale, some.bias = s.IndexSelect(r.scale, 0, neurons), s.IndexSelect(r.bias, 0, neurons)
+	some.scale, some.bias = pick(s, r.scale, neurons), pick(s, r.bias, neurons)
 	some.grid = s.IndexSelect(r.grid, 0, neurons)
 	return &some
 }
 
+// pick is what some neurons have of a tensor (neurons), which there need not be.
+func pick(s *torch.Scope, t *torch.Tensor, neurons []int64) *torch.Tensor {
+	if t == nil {
+		return nil
+	}
+	return s.IndexSelect(t, 0, neurons)
+}
+
 func (r *gaussianMask) linear(s *torch.Scope) *linearReadout {
-	n, channels := int64(r.neurons), s.Dim(r.features, 1)
-	features := s.Permute(s.Mul(s.Reshape(r.features, channels, n), r.scale), 1, 0)
-	weights := s.Mul(s.Reshape(features, n, channels, 1), s.Reshape(r.masks(s), n, 1, -1))
-	return &linearReadout{weights: s.Reshape(weights, n, -1), bias: r.bias, nonlinearity: (*torch.Scope).Softplus}
+	return maskedLinear(s, r.masks(s), r.features, r.scale, r.bias)
+}
+
+// maskedLinear is softplus(scale · Σ_c f_c Σ_xy mask · x + bias), of masks (neurons,
+// height, width) and features (1, channels, 1, neurons); scale and bias may be nil.
+func maskedLinear(s *torch.Scope, masks, features, scale, bias *torch.Tensor) *linearReadout {
+	channels, n := s.Dim(features, 1), s.Dim(features, 3)
+	features = s.Reshape(features, channels, n)
+	if scale != nil {
+		features = s.Mul(features, scale)
+	}
+	if bias == nil {
+		bias = s.Zeros(n)
+	}
+	weights := s.Mul(s.Reshape(s.Permute(features, 1, 0), n, channels, 1), s.Reshape(masks, n, 1, -1))
+	return &linearReadout{weights: s.Reshape(weights, n, -1), bias: bias, nonlinearity: (*torch.Scope).Softplus}
 }
 
 // masks are the Gaussians (neurons, height, width), each normalised to sum 1.

@@ -91,8 +91,11 @@ func (c *ConvGRUCoreConfig) Validate() error {
 type convGRUCore struct {
 	ConvGRUCoreConfig
 	laplace laplaceL2
-	layers  []*coreLayer
-	speeds  *logSpeeds // nil unless batch_adaptation
+	layers  []*coreLayer // that make the features
+	speeds  *logSpeeds   // nil unless batch_adaptation
+
+	// penalised layers are those that regularizers look at, sparse those of gamma_hidden.
+	penalised, sparse []*coreLayer
 }
 
 func (c ConvGRUCoreConfig) build(d CoreDeps) (Core, error) {
@@ -104,6 +107,11 @@ func (c ConvGRUCoreConfig) build(d CoreDeps) (Core, error) {
 }
 
 func newConvGRUCore(d CoreDeps, c ConvGRUCoreConfig) (*convGRUCore, error) {
+	return newConvCore(d, c, c.padding)
+}
+
+// newConvCore makes the layers, each with its padding.
+func newConvCore(d CoreDeps, c ConvGRUCoreConfig, padding func(layer int) Padding) (*convGRUCore, error) {
 	core := &convGRUCore{ConvGRUCoreConfig: c}
 	if c.BatchAdaptation {
 		core.speeds = newLogSpeeds(d.Path, d.Sessions)
@@ -115,7 +123,7 @@ func newConvGRUCore(d CoreDeps, c ConvGRUCoreConfig) (*convGRUCore, error) {
 	newTimeLaplaceL2(d.Path.Sub("_input_weights_regularizer_temporal"), c.LaplacePadding, d.Corrected) // never used, but in files
 	features := d.Path.Sub("features")
 	for i := range len(c.Channels) - 1 {
-		layer, err := core.newLayer(features.Subf("layer%d", i), i)
+		layer, err := core.newLayer(features.Subf("layer%d", i), i, padding(i))
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +132,7 @@ func newConvGRUCore(d CoreDeps, c ConvGRUCoreConfig) (*convGRUCore, error) {
 			core.layers = append(core.layers, core.newProjection(features.Sub("projection")))
 		}
 	}
+	core.penalised, core.sparse = core.layers, core.layers
 	core.redraw(d.Path)
 	return core, d.Path.Err()
 }
@@ -137,11 +146,11 @@ func newLogSpeeds(p nn.Path, sessions []string) *logSpeeds {
 	return speeds
 }
 
-func (c *convGRUCore) newLayer(p nn.Path, i int) (*coreLayer, error) {
+func (c *convGRUCore) newLayer(p nn.Path, i int, padding Padding) (*coreLayer, error) {
 	out := c.Channels[i+1]
 	conv, err := newConvolution(p.Sub("conv"), c.ConvolutionType, convSettings{
 		in: c.Channels[i], out: out, time: c.TemporalKernelSizes.of(i), space: c.SpatialKernelSizes.of(i),
-		padding: c.padding(i), speeds: c.speeds,
+		padding: padding, speeds: c.speeds,
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +176,7 @@ func (c *convGRUCore) newLayer(p nn.Path, i int) (*coreLayer, error) {
 
 // padding of a layer over space, half of a kernel. Hidden layers get that of the layer
 // before them, and the second none at all: the Python package counts wrongly.
-func (c *convGRUCore) padding(i int) Padding {
+func (c *ConvGRUCoreConfig) padding(i int) Padding {
 	half := int64(0)
 	switch {
 	case i == 0 && bool(c.InputPadding):
@@ -281,9 +290,9 @@ func (c *convGRUCore) Regularizer(s *torch.Scope) *torch.Tensor {
 }
 
 // separable calls f for the layers' separable convolutions and adds up what it gives.
-func (c *convGRUCore) separable(s *torch.Scope, f func(*stSeparableConv) *torch.Tensor) *torch.Tensor {
+func separable(s *torch.Scope, layers []*coreLayer, f func(*stSeparableConv) *torch.Tensor) *torch.Tensor {
 	total := s.Zeros()
-	for _, l := range c.layers {
+	for _, l := range layers {
 		if conv, ok := l.conv.(*stSeparableConv); ok {
 			total = s.Add(total, f(conv))
 		}
@@ -291,10 +300,10 @@ func (c *convGRUCore) separable(s *torch.Scope, f func(*stSeparableConv) *torch.
 	return total
 }
 
-// groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / ‖v_o‖ over the spatial kernels v of all
-// layers, the first too.
+// groupSparsity is Σ_layers Σ_o [Σ_i ‖v_oi‖] / ‖v_o‖ over the spatial kernels v of the
+// sparse layers: of a ConvGRUCore all, the first too.
 func (c *convGRUCore) groupSparsity(s *torch.Scope) *torch.Tensor {
-	return c.separable(s, func(conv *stSeparableConv) *torch.Tensor {
+	return separable(s, c.sparse, func(conv *stSeparableConv) *torch.Tensor {
 		squared := s.Square(conv.spatial)
 		norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
 		return s.Sum(s.Div(norms, s.Sqrt(s.Sum(squared, 1, 2, 3, 4))))
@@ -308,7 +317,7 @@ func (c *convGRUCore) inputSmoothness(s *torch.Scope) *torch.Tensor {
 
 // temporalSmoothness is the penalty on high temporal frequencies of all layers.
 func (c *convGRUCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
-	return c.separable(s, func(conv *stSeparableConv) *torch.Tensor { return temporalSmoothing(s, conv.sin, conv.cos) })
+	return separable(s, c.penalised, func(conv *stSeparableConv) *torch.Tensor { return temporalSmoothing(s, conv.sin, conv.cos) })
 }
 
 // kernelSparsity is Σ_o [Σ_i ‖w_oi‖] / √(1e-8 + ‖w_o‖²) over the whole kernels w =

@@ -31,10 +31,15 @@ func Load(path string, o Options) (*CoreReadout, error) {
 
 // Open reads a file of a model. Hyperparameters that it lacks, such as those that the
 // Python package's SingleCellSeparatedLNP does not save, come from constructor.json
-// beside it, where that is: the arguments of the model's class.
+// beside it, where that is: the arguments of the model's class. Those of a seed's file
+// come from the seed's others (SeedFiles).
 func Open(path string) (*checkpoint.Checkpoint, error) {
 	c, err := checkpoint.Open(path)
 	if err != nil || c.HyperParameters != nil {
+		return c, err
+	}
+	if seed, ok := seedOf(path); ok {
+		c.HyperParameters, err = readSeedFiles(seed)
 		return c, err
 	}
 	beside := filepath.Join(filepath.Dir(path), constructorFile)
@@ -57,6 +62,7 @@ func Open(path string) (*checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
+// readConstructor reads a file that has the arguments of a model's class, and little else.
 func readConstructor(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -88,13 +94,12 @@ func FromCheckpoint(c *checkpoint.Checkpoint, o Options) (*CoreReadout, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.dataInfo, _ = entry[*pickle.Dict](c.HyperParameters, "data_info")
 	m, err := Restore(hyper, stateOf(c), o)
 	if err != nil {
 		return nil, err
 	}
-	if info, ok := c.HyperParameters.Get("data_info"); ok {
-		m.DataInfo, _ = info.(*pickle.Dict)
-	}
+	m.DataInfo = o.dataInfo
 	m.readCellTypes()
 	return m, nil
 }

@@ -3,10 +3,13 @@ package models
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
 // Restore rebuilds a model of a checkpoint's hyperparameters and state dict. Files do
@@ -28,15 +31,49 @@ func Restore(hyper *config.Node, state []ndarray.Named, o Options) (*CoreReadout
 	if err != nil {
 		return nil, err
 	}
+	partial, isPartial := f.(partlyStored)
+	if isPartial {
+		o.Seed, sessions = partial.seed(), withMeanActivity(sessions, o.dataInfo)
+	}
 	m, err := build(f, sessions, o, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.store.Load(renameLegacyBias(state)); err != nil {
+	if isPartial {
+		m.notStored, err = m.store.LoadPart(state)
+	} else {
+		err = m.store.Load(renameLegacyBias(state))
+	}
+	if err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// partlyStored is a family whose files may lack tensors. Those have the initial values
+// that a seed draws.
+type partlyStored interface {
+	seed() uint64
+}
+
+// withMeanActivity has the mean activity that data_info tells of sessions.
+func withMeanActivity(sessions []Session, info *pickle.Dict) []Session {
+	if info == nil {
+		return sessions
+	}
+	means, ok := entry[*pickle.Dict](info, "mean_activity_dict")
+	if !ok {
+		return sessions
+	}
+	known := slices.Clone(sessions)
+	for i, s := range known {
+		v, _ := means.Get(s.Name)
+		if mean, ok := checkpoint.Array(v); ok && mean.Len() == s.Neurons {
+			known[i].MeanActivity = mean.Float32s()
+		}
+	}
+	return known
 }
 
 // sizedByState is a family whose arguments do not tell the shapes of all tensors. It
@@ -54,6 +91,7 @@ var storedFamilies = []struct {
 	{"temporal_kernel_sizes", readStoredExample},    // has core and readout too: whole modules
 	{"sta_file_pattern", readStoredSpatialContrast}, // likewise
 	{"sta_file_name", readStoredSingleContrast},
+	{"model_fn", readStoredLegacy},
 	{"core", readStoredUnified},
 	{"spat_kernel_size", readStoredLNP},
 }
