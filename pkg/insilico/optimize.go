@@ -143,11 +143,15 @@ func frozen(m *models.CoreReadout, f func() error) (err error) {
 // requireGrads says whether the model's parameters collect gradients, in one
 // computation.
 func requireGrads(m *models.CoreReadout, on bool) error {
-	scope := m.Store().Scope()
 	return torch.Do(context.Background(), torch.Inference, func(*torch.Scope) error {
-		for _, e := range m.Store().Trainable() {
-			scope.RequireGrad(e.Tensor, on)
+		for _, store := range m.Stores() {
+			for _, e := range store.Trainable() {
+				store.Scope().RequireGrad(e.Tensor, on)
+			}
+			if err := store.Err(); err != nil {
+				return err
+			}
 		}
-		return scope.Err()
+		return nil
 	})
 }

@@ -85,9 +85,11 @@ func batchLimit(m *models.CoreReadout, frames int, budget int64) int {
 // convolutionMaps are the output channels of all convolutions of the core.
 func convolutionMaps(m *models.CoreReadout) (maps int64) {
 	_ = torch.Do(context.Background(), torch.Inference, func(*torch.Scope) error {
-		for _, e := range m.Store().Trainable() {
-			if sizes, err := m.Store().Scope().Shape(e.Tensor); err == nil && len(sizes) == 5 {
-				maps += sizes[0]
+		for _, store := range m.Stores() {
+			for _, e := range store.Trainable() {
+				if sizes, err := store.Scope().Shape(e.Tensor); err == nil && len(sizes) == 5 {
+					maps += sizes[0]
+				}
 			}
 		}
 		return nil
