@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 }
 
 // scriptParams are what scripts find: $CKPT, the checkpoints that the Python
-// package wrote; $HDF5, the files of testdata/make_stimuli.py; $HUB, a hub with one
+// package wrote; $SEEDS, ensembles as it loads them; $HDF5, the files of testdata/make_stimuli.py; $HUB, a hub with one
 // model; and the commands below.
 func scriptParams(t *testing.T) testscript.Params {
 	t.Helper()
@@ -56,6 +56,7 @@ func scriptParams(t *testing.T) testscript.Params {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("CKPT", checkpoints)
+			env.Setenv("SEEDS", filepath.Join(checkpoints, "..", "seeds"))
 			env.Setenv("HDF5", stimuli)
 			env.Setenv("HUB", hub.URL)
 			env.Setenv("OPENRETINA_THREADS", "1")

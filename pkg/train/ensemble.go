@@ -13,6 +13,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/fileio"
+	"github.com/open-retina/openretina-go/pkg/models"
 )
 
 // EnsembleFile is in a directory whose models are the members of an ensemble.
@@ -27,11 +28,27 @@ type ensembleIndex struct {
 	Members []string `json:"members"`
 }
 
-// EnsembleMembers are the files of the members of the ensemble in a directory: of runs
-// their best checkpoints. It is an fs.ErrNotExist where there is no EnsembleFile.
+// IsEnsemble tells that a directory is one of EnsembleMembers.
+func IsEnsemble(dir string) bool {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return false
+	}
+	if _, err := os.Stat(filepath.Join(dir, EnsembleFile)); err == nil {
+		return true
+	}
+	_, err := models.SeedFiles(dir)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// EnsembleMembers are the files of the members of the ensemble in a directory: those
+// that EnsembleFile lists, of runs their best checkpoints, else those of
+// models.SeedFiles. It is an fs.ErrNotExist where there are neither.
 func EnsembleMembers(dir string) ([]string, error) {
 	path := filepath.Join(dir, EnsembleFile)
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return models.SeedFiles(dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/data/hub"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 	"github.com/open-retina/openretina-go/pkg/train"
 )
 
@@ -67,7 +68,7 @@ func (f *Factory) sessionNames(model string) []string {
 	if err != nil {
 		return nil
 	}
-	c, err := models.Open(path)
+	c, err := openModel(path)
 	if err != nil || c.HyperParameters == nil {
 		return nil
 	}
@@ -125,7 +126,11 @@ func modelFile(word string) (string, error) {
 	info, err := os.Stat(word)
 	switch {
 	case err == nil && isEnsemble(word):
-		return "", fmt.Errorf("model %s is an ensemble: name a member, such as %s", word, filepath.Join(word, "seed_0"))
+		members, err := train.EnsembleMembers(word)
+		if err != nil {
+			return "", err
+		}
+		return "", fmt.Errorf("model %s is an ensemble: name a member, such as %s", word, members[0])
 	case err == nil && info.IsDir():
 		return train.BestCheckpoint(word)
 	case err == nil:
@@ -173,7 +178,16 @@ func (f *Factory) LoadModel(ctx context.Context, word string) (m *models.CoreRea
 	if err != nil {
 		return nil, nil, notTheUsersConfig(err)
 	}
+	if names := m.NotStored(); len(names) > 0 {
+		f.Log.Debug("the model's file lacks tensors, which have their initial values", "tensors", strings.Join(names, ","))
+	}
 	return m, files, nil
+}
+
+// openModel is models.Open.
+func openModel(path string) (*checkpoint.Checkpoint, error) {
+	c, err := models.Open(path)
+	return c, notTheUsersConfig(err)
 }
 
 // notTheUsersConfig makes a failure of an error about a config that stands in a

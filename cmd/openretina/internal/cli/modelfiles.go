@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
@@ -51,10 +50,8 @@ func (f *Factory) resolveFiles(ctx context.Context, word string) (modelFiles, er
 	return files, nil
 }
 
-// isEnsemble tells that a word means a directory that train left of an ensemble.
-func isEnsemble(word string) bool {
-	return !isHubModel(word) && isFile(filepath.Join(word, train.EnsembleFile))
-}
+// isEnsemble tells that a word means the directory of an ensemble.
+func isEnsemble(word string) bool { return !isHubModel(word) && train.IsEnsemble(word) }
 
 // memberWords are the words of an ensemble's members; the word itself where it is a
 // file or has no comma.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
 
@@ -85,7 +84,7 @@ func runModelsConvert(in Interrupts, opts *modelsConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := models.Open(path)
+	c, err := openModel(path)
 	if err != nil {
 		return err
 	}

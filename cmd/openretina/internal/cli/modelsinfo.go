@@ -18,7 +18,7 @@ import (
 
 type modelsInfoOptions struct {
 	IO      *IOStreams
-	Resolve func(ctx context.Context, word string) (path string, err error)
+	Resolve func(ctx context.Context, word string) (modelFiles, error)
 
 	Model string
 	JSON  bool
@@ -28,7 +28,7 @@ func newCmdModelsInfo(f *Factory, runF func(Interrupts, *modelsInfoOptions) erro
 	if runF == nil {
 		runF = runModelsInfo
 	}
-	opts := &modelsInfoOptions{IO: f.IO, Resolve: f.ResolveModel}
+	opts := &modelsInfoOptions{IO: f.IO, Resolve: f.resolveFiles}
 	cmd := &cobra.Command{
 		Use:   "info M [--json]",
 		Short: "Show what a file of a trained model holds",
@@ -37,9 +37,9 @@ func newCmdModelsInfo(f *Factory, runF func(Interrupts, *modelsInfoOptions) erro
 			neurons, what it was trained on and how far, and the scores that the training stored.
 
 			M is a name known to the hub, a Lightning checkpoint of any age, a state dict of
-			torch.save, a .safetensors file, or the directory of a run. The file need not be of
-			a model that this program can use: what it says is shown all the same. Nothing in it
-			is executed.`),
+			torch.save, a .safetensors file, or the directory of a run or an ensemble, of which
+			the first member is shown. The file need not be of a model that this program can
+			use: what it says is shown all the same. Nothing in it is executed.`),
 		Example: examples(`
 			openretina models info hoefling_2024_base_low_res
 			openretina models info model.ckpt --json`),
@@ -58,25 +58,19 @@ func newCmdModelsInfo(f *Factory, runF func(Interrupts, *modelsInfoOptions) erro
 type modelInfo struct {
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
+	// Members are the files of an ensemble, of which File is the first.
+	Members []string `json:"members,omitempty"`
 	*models.Description
 }
 
 func runModelsInfo(in Interrupts, opts *modelsInfoOptions) error {
-	path, err := opts.Resolve(in.Soft, opts.Model)
+	files, err := opts.Resolve(in.Soft, opts.Model)
 	if err != nil {
 		return err
 	}
-	c, err := models.Open(path)
+	info, err := describeModel(files)
 	if err != nil {
 		return err
-	}
-	stat, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	info := modelInfo{File: path, Bytes: stat.Size()}
-	if info.Description, err = models.Describe(c); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	if opts.JSON {
 		return writeJSON(opts.IO.Out, info)
@@ -96,6 +90,33 @@ func runModelsInfo(in Interrupts, opts *modelsInfoOptions) error {
 	return nil
 }
 
+// describeModel describes a file; of an ensemble the first, and the first problem of any.
+func describeModel(files modelFiles) (first modelInfo, err error) {
+	for i, path := range files {
+		c, err := openModel(path)
+		if err != nil {
+			return first, err
+		}
+		stat, err := os.Stat(path)
+		if err != nil {
+			return first, err
+		}
+		d, err := models.Describe(c)
+		if err != nil {
+			return first, fmt.Errorf("%s: %w", path, err)
+		}
+		if i == 0 {
+			first = modelInfo{File: path, Bytes: stat.Size(), Description: d}
+		} else if first.Problem == "" && d.Problem != "" {
+			first.Problem = path + ": " + d.Problem
+		}
+	}
+	if len(files) > 1 {
+		first.Members = files
+	}
+	return first, nil
+}
+
 // add appends a row unless its value is empty.
 func addRow(rows [][]string, name, value string) [][]string {
 	if value == "" {
@@ -106,6 +127,9 @@ func addRow(rows [][]string, name, value string) [][]string {
 
 func (i *modelInfo) fileRows() (rows [][]string) {
 	rows = addRow(rows, "path", i.File)
+	if len(i.Members) > 1 {
+		rows = addRow(rows, "ensemble", fmt.Sprintf("the first of %d members", len(i.Members)))
+	}
 	rows = addRow(rows, "size", byteCount(float64(i.Bytes)))
 	rows = addRow(rows, "format", string(i.Format))
 	return addRow(rows, "written by", i.WrittenBy)

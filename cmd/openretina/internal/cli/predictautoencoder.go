@@ -22,7 +22,7 @@ func (f *Factory) loadAutoencoder(ctx context.Context, word string) (*models.Aut
 	if err != nil || len(files) != 1 {
 		return nil, err
 	}
-	c, err := models.Open(files[0])
+	c, err := openModel(files[0])
 	if err != nil || !models.HoldsAutoencoder(c) {
 		return nil, err
 	}
