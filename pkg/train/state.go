@@ -32,7 +32,9 @@ type resumeState struct {
 	Rand        []byte        `json:"rand"`              // torch.Generator state
 	StopReason  string        `json:"stop_reason,omitempty"`
 	Settled     int           `json:"settled_batch"`
-	Elapsed     time.Duration `json:"elapsed"` // for trainer.max_time
+	// Elapsed is kept where trainer.max_time needs it: else the same training gives the
+	// same bytes.
+	Elapsed time.Duration `json:"elapsed,omitempty"`
 	// OptimizerReset is the callback's state.
 	OptimizerReset *optimizerReset `json:"optimizer_reset,omitempty"`
 	// Early and Checkpoints are the callbacks' states by their keys.
@@ -101,7 +103,10 @@ func (f *fitter) capture() (*resumeState, error) {
 		Version: resumeVersion, Environment: f.machine, Loader: f.train.State(), GlobalStep: f.globalStep, Sums: f.sums,
 		Rand: rand.Data, StopReason: f.stopReason, Early: map[string]earlyStoppingState{}, Checkpoints: map[string]checkpointState{},
 		Changes: f.pending.renamed(f.relative),
-		Settled: f.settled, Elapsed: f.clock.elapsed(), OptimizerReset: f.callbacks.reset,
+		Settled: f.settled, OptimizerReset: f.callbacks.reset,
+	}
+	if f.trainer.MaxTime != nil {
+		r.Elapsed = f.clock.elapsed()
 	}
 	for _, m := range f.metrics {
 		r.Metrics = append(r.Metrics, savedMetric{m.name, exactFloat(m.value)})
