@@ -208,7 +208,8 @@ func (l *mlflowLogger) Row(r Row) error {
 
 // Picture sends a picture as a file.
 func (l *mlflowLogger) Picture(p Picture) error {
-	l.sender.add(mlflowDelivery{Name: fmt.Sprintf("pictures/%s/step_%06d.png", path.Clean("/" + p.Tag)[1:], p.Step), Content: p.PNG})
+	name := fmt.Sprintf("pictures/%s/step_%06d%s", path.Clean("/" + p.Tag)[1:], p.Step, filepath.Ext(p.Path))
+	l.sender.add(mlflowDelivery{Name: name, Path: p.Path})
 	return nil
 }
 

@@ -169,7 +169,7 @@ func TestMLflowRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Picture(Picture{Tag: "../weights", Step: 3, PNG: dot(t)}); err != nil {
+	if err := l.Picture(Picture{Tag: "../weights", Step: 3, Path: dot(t)}); err != nil {
 		t.Fatal(err)
 	}
 	end(t, l)
@@ -191,7 +191,7 @@ func TestMLflowRun(t *testing.T) {
 	}
 	wantFiles := map[string]string{
 		"run1/config.json": `{"a": 1}`, "run1/epoch=01/epoch=01.ckpt": "epoch=01.ckpt",
-		"run1/model/epoch=01_final.ckpt": "epoch=01_final.ckpt", "run1/pictures/weights/step_000003.png": string(dot(t)),
+		"run1/model/epoch=01_final.ckpt": "epoch=01_final.ckpt", "run1/pictures/weights/step_000003.png": read(t, dot(t)),
 	}
 	if diff := cmp.Diff(wantFiles, server.files); diff != "" {
 		t.Errorf("files differ: %s", diff)

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"image/color"
-	"image/png"
+	_ "image/jpeg" // the formats of pictures
+	_ "image/png"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ func defaultTensorBoard() tensorBoardConfig {
 
 // Validate refuses a suffix that leaves the directory.
 func (c tensorBoardConfig) Validate() error {
-	if strings.ContainsRune(c.FilenameSuffix, filepath.Separator) {
+	if strings.ContainsAny(c.FilenameSuffix, `/\`) {
 		return config.Refuse("filename_suffix", "filename_suffix must be part of a name, got %q", c.FilenameSuffix)
 	}
 	return nil
@@ -237,15 +239,26 @@ func (l *tensorBoardLogger) Row(r Row) error {
 
 // Picture writes a picture.
 func (l *tensorBoardLogger) Picture(p Picture) error {
-	header, err := png.DecodeConfig(bytes.NewReader(p.PNG))
+	encoded, err := os.ReadFile(p.Path)
 	if err != nil {
-		return fmt.Errorf("picture %s: %w", p.Tag, err)
+		return err
 	}
-	channels := 4
-	if header.ColorModel == color.GrayModel || header.ColorModel == color.Gray16Model {
-		channels = 1
+	header, _, err := image.DecodeConfig(bytes.NewReader(encoded))
+	if err != nil {
+		return fmt.Errorf("picture %s: %w", p.Path, err)
 	}
-	return l.write(p.Step, tfevents.Picture(p.Tag, p.PNG, header.Height, header.Width, channels))
+	return l.write(p.Step, tfevents.Picture(p.Tag, encoded, header.Height, header.Width, channels(header.ColorModel)))
+}
+
+// channels is how many numbers a pixel has.
+func channels(m color.Model) int {
+	switch m {
+	case color.GrayModel, color.Gray16Model:
+		return 1
+	case color.YCbCrModel:
+		return 3
+	}
+	return 4
 }
 
 // File is not for TensorBoard.

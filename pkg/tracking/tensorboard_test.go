@@ -26,7 +26,7 @@ func fullLog(t *testing.T, dir string, to int) Logger {
 	if err := l.Hyperparameters(model(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Picture(Picture{Tag: "weights/layer0", Step: 0, PNG: dot(t)}); err != nil {
+	if err := l.Picture(Picture{Tag: "weights/layer0", Step: 0, Path: dot(t)}); err != nil {
 		t.Fatal(err)
 	}
 	epochs(t, l, 0, to)

@@ -83,7 +83,8 @@ func prefixed(prefix, name string) string {
 type Picture struct {
 	Tag  string
 	Step int
-	PNG  []byte
+	// Path is the file that holds it, a PNG or JPEG.
+	Path string
 }
 
 // File is a file to keep beside the metrics.

@@ -94,13 +94,18 @@ readouts: [{a: 1}, {a: b}]
 }
 
 // dot is a picture of 3 rows and 5 columns.
-func dot(t *testing.T) []byte {
+// dot is the file of a picture.
+func dot(t *testing.T) (path string) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 5, 3))); err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	path = filepath.Join(t.TempDir(), "dot.png")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func read(t *testing.T, path ...string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/report"
+	"github.com/open-retina/openretina-go/pkg/tracking"
 )
 
 // weightPicturesConfig are the arguments of the Python package's
@@ -62,22 +63,41 @@ func (f *fitter) drawWeights(ctx context.Context, moment string) {
 		if c.FolderPath == nil || *c.FolderPath == "" || !wanted[moment] {
 			continue
 		}
-		suffix := fmt.Sprintf("_%s_epoch_%d", moment, f.epoch)
-		if err := f.Model.EachWeightMap(ctx, func(m models.WeightMap) error { return drawWeightMap(*c.FolderPath, suffix, m) }); err != nil {
+		p := weightPictures{folder: *c.FolderPath, moment: moment, epoch: f.epoch, step: f.globalStep, loggers: &f.loggers, logged: map[string]int{}}
+		if err := f.Model.EachWeightMap(ctx, p.draw); err != nil {
 			f.log.Warn("the weights could not be drawn: " + err.Error())
 		}
 	}
 }
 
-// drawWeightMap writes the picture below a folder, under the Python package's name.
-func drawWeightMap(folder, suffix string, m models.WeightMap) error {
-	dir := filepath.Join(folder, filepath.FromSlash(m.Dir))
+// loggedPictures is how many pictures of each layer and session the loggers get. All of
+// them, thousands in each epoch, would make logs that nothing can show.
+const loggedPictures = 16
+
+// weightPictures are the pictures of the weights at one moment.
+type weightPictures struct {
+	folder, moment string
+	epoch, step    int
+	loggers        *tracking.Group
+	logged         map[string]int // by directory
+}
+
+// draw writes a picture below the folder, under the Python package's name.
+func (p *weightPictures) draw(m models.WeightMap) error {
+	dir := filepath.Join(p.folder, filepath.FromSlash(m.Dir))
 	if err := fileio.MkdirAll(dir); err != nil {
 		return err
 	}
-	return fileio.WriteFile(filepath.Join(dir, m.Name+suffix+".jpg"), func(w io.Writer) error {
+	path := filepath.Join(dir, fmt.Sprintf("%s_%s_epoch_%d.jpg", m.Name, p.moment, p.epoch))
+	if err := fileio.WriteFile(path, func(w io.Writer) error {
 		return report.WeightsJPEG(w, report.Weights{
 			Title: m.Dir + ": " + m.Name, Map: m.Space, Height: m.Height, Width: m.Width, Course: m.Course, Features: m.Features,
 		})
-	})
+	}); err != nil {
+		return err
+	}
+	if p.logged[m.Dir]++; p.logged[m.Dir] > loggedPictures {
+		return nil
+	}
+	return p.loggers.Picture(tracking.Picture{Tag: m.Dir + "/" + m.Name, Step: p.step, Path: path})
 }

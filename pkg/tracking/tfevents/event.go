@@ -47,11 +47,11 @@ func Scalar(tag string, value float64) Value {
 	return Value{tag, func(m message) message { return m.float(valueScalar, float32(value)) }}
 }
 
-// Picture is an encoded picture (PNG) of channels (1 grey, 3 RGB, 4 RGBA), sizes in
-// pixels.
-func Picture(tag string, png []byte, height, width, channels int) Value {
+// Picture is an encoded picture (PNG or JPEG) of channels (1 grey, 3 RGB, 4 RGBA), sizes
+// in pixels.
+func Picture(tag string, encoded []byte, height, width, channels int) Value {
 	image := message(nil).varint(imageHeight, uint64(height)).varint(imageWidth, uint64(width)).
-		varint(imageColorspace, uint64(channels)).bytes(imageBytes, png)
+		varint(imageColorspace, uint64(channels)).bytes(imageBytes, encoded)
 	return Value{tag, func(m message) message { return m.bytes(valueImage, image) }}
 }
 
