@@ -76,10 +76,7 @@ type LayerChoice struct {
 	given  bool
 }
 
-// Forms are those of the doc comment.
-func (LayerChoice) Forms() []any { return []any{int64(0), []int64{}, nil} }
-
-// UnmarshalNode reads any of the forms.
+// UnmarshalNode reads an index, a list or null.
 func (c *LayerChoice) UnmarshalNode(n *config.Node) error {
 	if c.given = n.Kind() != config.Null; n.Kind() == config.Int {
 		c.layers = make([]int64, 1)

@@ -239,7 +239,9 @@ func otherFacts(session *pickle.Dict) *pickle.Dict {
 			continue
 		}
 		v, _ := session.Get(key)
-		facts.SetString(key, v)
+		if _, opaque := v.(*pickle.Object); !opaque { // a tensor, whose elements are not read
+			facts.SetString(key, v)
+		}
 	}
 	return facts
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
@@ -188,6 +189,23 @@ func TestSeedOfAMemberIsAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameResponses(t, "rebuilt", got, want)
+}
+
+// TestTensorsInDataInfo: they are left out of what a checkpoint holds, the rest stays.
+func TestTensorsInDataInfo(t *testing.T) {
+	const tensor = "ctorch._utils\n_rebuild_tensor_v2\n(ctorch.storage\n_load_from_bytes\n(S'x'\ntRtR"
+	const info = "}S'a'\n}S'output_dimension'\nI2\nsS'input_dimensions'\n(I1\nI2\nI20\nI10\nI8\ntsS'rate'\nI30\nsS'mean'\n" + tensor + "ss."
+	dir := seedFolder(t, "data_info_00000.pkl", func(string) string { return info })
+	hyper, err := readSeedFiles(seedFiles{dir, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _ := entry[*pickle.Dict](hyper, "data_info")
+	kept, _ := entry[*pickle.Dict](data, "sessions_kwargs")
+	session, _ := entry[*pickle.Dict](kept, "a")
+	if keys := session.Keys(); !slices.Equal(keys, []string{"rate"}) {
+		t.Errorf("kept are %v", keys)
+	}
 }
 
 // seedFolder copies the miniature, with a file changed; no content removes it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 )
@@ -52,11 +53,12 @@ func readPickle(data []byte) (*pickle.Dict, error) {
 
 // findPickled allows sizes, and tensors as records.
 func findPickled(c pickle.Class) (pickle.Constructor, error) {
-	switch c {
-	case sizeClass:
+	tensor := c.Module == "torch._utils" && strings.HasPrefix(c.Name, "_rebuild_") && identifier.MatchString(c.Name)
+	storage := c == pickle.Class{Module: "torch.storage", Name: "_load_from_bytes"}
+	switch {
+	case c == sizeClass:
 		return newSize, nil
-	case pickle.Class{Module: "torch._utils", Name: "_rebuild_tensor_v2"},
-		pickle.Class{Module: "torch.storage", Name: "_load_from_bytes"}:
+	case tensor, storage:
 		return nil, nil
 	}
 	return nil, pickle.ErrNotAllowed
