@@ -180,10 +180,7 @@ func (m *CoreReadout) StimulusShape(frames int) []int {
 // stimulusChannels are the colours of the movie, which a core may squash into
 // the one channel of its InShape.
 func (m *CoreReadout) stimulusChannels() int64 {
-	if len(m.members) > 0 {
-		return m.members[0].stimulusChannels()
-	}
-	if c, ok := m.Core.(interface{ colorsOfMovie(inShape int64) int64 }); ok {
+	if c, ok := m.plain().Core.(interface{ colorsOfMovie(inShape int64) int64 }); ok {
 		return c.colorsOfMovie(m.InShape[0])
 	}
 	return m.InShape[0]
@@ -191,10 +188,7 @@ func (m *CoreReadout) stimulusChannels() int64 {
 
 // Behavior is how many signals of behaviour may follow a stimulus' colours.
 func (m *CoreReadout) Behavior() int {
-	if m.members != nil {
-		return m.members[0].Behavior()
-	}
-	if c, ok := m.Core.(interface{ behavior() int64 }); ok {
+	if c, ok := m.plain().Core.(interface{ behavior() int64 }); ok {
 		return int(c.behavior())
 	}
 	return 0

@@ -12,6 +12,7 @@ import "github.com/open-retina/openretina-go/pkg/torch"
 // Core turns a stimulus (batch, channels, time, height, width) into features of
 // the same rank.
 type Core interface {
+	// Forward gives a tensor that the caller may free: a view of x at least, never x.
 	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 	// OutShape is the features' shape for a stimulus of shape in, both (channels,
 	// time, height, width).

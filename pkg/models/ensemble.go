@@ -37,7 +37,7 @@ func NewEnsemble(members []*CoreReadout) (*CoreReadout, error) {
 		Core: newEnsembleCore(coresOf(members)), Loss: first.Loss, EvaluationLoss: first.EvaluationLoss,
 		LearningRate: first.LearningRate, InShape: first.InShape, DataInfo: withoutScores(first.DataInfo), Conventions: first.Conventions,
 		device: first.device, rng: rng, store: nn.NewStore(first.device, rng),
-		sessions: first.sessions, members: members,
+		sessions: first.sessions, members: members, singleCell: first.singleCell,
 	}
 	e.readouts = e.combined(features[0], meanOfMembers)
 	return e, nil
@@ -88,6 +88,15 @@ func closeAll(models []*CoreReadout) {
 
 // Members is how many models an ensemble is the mean of; 1 for a model that is none.
 func (m *CoreReadout) Members() int { return max(1, len(m.members)) }
+
+// plain is the model that tells what m takes and gives: an ensemble's first member, which
+// in this is like the others, or m itself.
+func (m *CoreReadout) plain() *CoreReadout {
+	if len(m.members) > 0 {
+		return m.members[0]
+	}
+	return m
+}
 
 // Spread is the model whose responses are the standard deviation, with divisor n, of the
 // members' responses: 0 for a model that is no ensemble. It lives as long as m does,
@@ -173,12 +182,12 @@ type sessionEnsemble struct {
 	ensembleCore
 
 	mu   sync.Mutex
-	made []*ensembleCore // for sessions, those that differ
+	made map[string]*ensembleCore // for sessions; one for those that make no difference
 }
 
 func newEnsembleCore(members []Core) Core {
 	if slices.ContainsFunc(members, func(c Core) bool { _, ok := c.(PerSession); return ok }) {
-		return &sessionEnsemble{ensembleCore: ensembleCore{members}}
+		return &sessionEnsemble{ensembleCore: ensembleCore{members}, made: map[string]*ensembleCore{}}
 	}
 	e := ensembleCore{members}
 	if slices.ContainsFunc(members, func(c Core) bool { _, ok := c.(LocalInTime); return !ok }) {
@@ -189,21 +198,24 @@ func newEnsembleCore(members []Core) Core {
 
 // ForSession has each member's core for the session.
 func (e *sessionEnsemble) ForSession(session string) Core {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if made, ok := e.made[session]; ok {
+		return made
+	}
 	own := slices.Clone(e.members)
 	for i, m := range e.members {
 		if core, ok := m.(PerSession); ok {
 			own[i] = core.ForSession(session)
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	made := &ensembleCore{own}
 	for _, other := range e.made {
 		if slices.Equal(other.members, own) {
-			return other
+			made = other
 		}
 	}
-	made := &ensembleCore{own}
-	e.made = append(e.made, made)
+	e.made[session] = made
 	return made
 }
 
@@ -220,11 +232,7 @@ func (e *ensembleCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		features[i] = m.Forward(s, x)
 	}
 	all := s.Cat(1, features...)
-	for _, f := range features {
-		if f != x { // a core may hand the stimulus on
-			s.Free(f)
-		}
-	}
+	s.Free(features...)
 	return all
 }
 

@@ -239,6 +239,71 @@ func TestEnsembleOfCoresForSessions(t *testing.T) {
 	}
 }
 
+// TestEnsembleRemembersItsSessionsCores: those of a core that makes a new one each time
+// do not pile up.
+func TestEnsembleRemembersItsSessionsCores(t *testing.T) {
+	e, ok := newEnsembleCore([]Core{anewPerSession{}}).(*sessionEnsemble)
+	if !ok {
+		t.Fatal("an ensemble that does not ask for the session")
+	}
+	first := e.ForSession("x")
+	if e.ForSession("x") != first || len(e.made) != 1 {
+		t.Errorf("%d cores for one session", len(e.made))
+	}
+}
+
+// anewPerSession is a core that gives a session another core at each call.
+type anewPerSession struct{ Core }
+
+func (anewPerSession) ForSession(string) Core { return &perSession{} }
+
+// TestEnsembleOfEveryFamily has two times the same model, for each class and readout: what
+// holds for it, what it takes and how long its responses are, holds for the ensemble.
+func TestEnsembleOfEveryFamily(t *testing.T) {
+	oneThread(t)
+	for _, family := range []string{
+		"legacy_core_readout", "spatial_contrast", "single_cell_spatial_contrast", "single_cell_lnp", "point_gaussian", "klindt", "lnp",
+	} {
+		t.Run(family, func(t *testing.T) {
+			one, other := load(t, family, "checkpoint.ckpt"), load(t, family, "checkpoint.ckpt")
+			e, err := NewEnsemble([]*CoreReadout{one, other})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Store().Close() // the members are closed by load
+			if got, want := e.MinFrames(), one.MinFrames(); got != want {
+				t.Errorf("needs %d frames, want %d", got, want)
+			}
+			for _, session := range append(one.Sessions(), "") {
+				source := noise(e, 2, e.MinFrames()+9)
+				clips, err := source.Read(Range{0, 2}, Range{0, source.shape[2]})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := one.Respond(t.Context(), clips, session)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := &ndarray.Array{}
+				if err := e.RespondStream(t.Context(), source, session, collect(got)); err != nil {
+					t.Fatal(err)
+				}
+				sameResponses(t, "session "+session, got, want)
+			}
+			if one.singleCell {
+				if _, err := e.Readout("any"); err != nil {
+					t.Error(err)
+				}
+			}
+			if core, ok := one.Core.(interface{ cutsTo() (height, width int) }); ok {
+				if h, w := core.cutsTo(); !e.TakesPixels(h, w) {
+					t.Errorf("does not take %d × %d pixels, which its members take", h, w)
+				}
+			}
+		})
+	}
+}
+
 // TestEnsembleOfRecurrentModels has members whose features depend on all frames before.
 func TestEnsembleOfRecurrentModels(t *testing.T) {
 	oneThread(t)

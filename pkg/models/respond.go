@@ -78,7 +78,7 @@ func (m *CoreReadout) behaviorInWords() string {
 // TakesPixels says whether frames of a size are those of the model's stimulus, or what
 // the model cuts out of them.
 func (m *CoreReadout) TakesPixels(height, width int) bool {
-	if core, ok := m.Core.(interface{ cutsTo() (height, width int) }); ok {
+	if core, ok := m.plain().Core.(interface{ cutsTo() (height, width int) }); ok {
 		if h, w := core.cutsTo(); height == h && width == w {
 			return true
 		}

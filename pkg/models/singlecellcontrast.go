@@ -266,7 +266,7 @@ type patchCore struct {
 // Forward is a view of the stimulus.
 func (c patchCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	if s.Dim(x, 3) == c.patch.height && s.Dim(x, 4) == c.patch.width {
-		return x
+		return c.dummyCore.Forward(s, x)
 	}
 	return s.Narrow(s.Narrow(x, 3, c.patch.top, c.patch.height), 4, c.patch.left, c.patch.width)
 }

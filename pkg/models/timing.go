@@ -25,7 +25,7 @@ type withHistory interface{ history() int64 }
 // history is how many features before its own a response depends on.
 func (m *CoreReadout) history() int64 {
 	longest := int64(0)
-	for _, r := range m.readouts {
+	for _, r := range m.plain().readouts {
 		if r, ok := readoutAs[withHistory](r); ok {
 			longest = max(longest, r.history())
 		}
