@@ -142,11 +142,11 @@ func (m *CoreReadout) eachMask(s *torch.Scope, draw func(WeightMap) error) error
 		if !ok {
 			continue
 		}
-		values, err := s.Float32s(linear.weights)
+		channels, positions := int(features[0]), int(features[2]*features[3])
+		values, err := linear.everywhere(s, positions)
 		if err != nil {
 			return err
 		}
-		channels, positions := int(features[0]), int(features[2]*features[3])
 		for n := range m.readouts[session].NumNeurons() {
 			p := WeightMap{
 				Dir: "weights_readout/" + session, Name: fmt.Sprintf("neuron_%d", n),
@@ -159,4 +159,18 @@ func (m *CoreReadout) eachMask(s *torch.Scope, draw func(WeightMap) error) error
 		}
 	}
 	return nil
+}
+
+// everywhere are the weights (neurons, channels, positions), zero where none are weighed.
+func (r *linearReadout) everywhere(s *torch.Scope, positions int) ([]float32, error) {
+	values, err := s.Float32s(r.weights)
+	if err != nil || r.positions == nil {
+		return values, err
+	}
+	all := make([]float32, len(values)/len(r.positions)*positions)
+	for i, v := range values {
+		row, picked := i/len(r.positions), i%len(r.positions)
+		all[row*positions+int(r.positions[picked])] = v
+	}
+	return all, nil
 }
