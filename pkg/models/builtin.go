@@ -43,13 +43,13 @@ var (
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 	config.Register(Models, DefaultFamily, defaultUnified(),
 		func(c UnifiedConfig, _ struct{}) (Family, error) { return unifiedFamily{c}, nil })
-	config.Register(Models, "openretina.models.core_readout.ExampleCoreReadout", defaultExample(),
+	config.Register(Models, exampleClass, defaultExample(),
 		func(c ExampleConfig, _ struct{}) (Family, error) { return exampleFamily{c}, nil })
-	config.Register(Models, "openretina.models.linear_nonlinear.SingleCellSeparatedLNP", defaultSingleCellLNP(),
+	config.Register(Models, lnpClass, defaultSingleCellLNP(),
 		func(c SingleCellLNPConfig, _ struct{}) (Family, error) { return lnpFamily{c}, nil })
-	config.Register(Models, "openretina.models.spatial_contrast.SpatialContrastCoreReadout", defaultSpatialContrast(),
+	config.Register(Models, spatialContrastClass, defaultSpatialContrast(),
 		func(c SpatialContrastConfig, _ struct{}) (Family, error) { return newSpatialContrastFamily(c), nil })
-	config.Register(Models, "openretina.models.spatial_contrast.SingleCellSpatialContrast", defaultSingleContrast(),
+	config.Register(Models, singleContrastClass, defaultSingleContrast(),
 		func(c SingleContrastConfig, _ struct{}) (Family, error) {
 			return &singleContrastFamily{SingleContrastConfig: c}, nil
 		})

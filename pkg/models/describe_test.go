@@ -119,6 +119,18 @@ func TestDescribeOfAModelThatIsUsable(t *testing.T) {
 	}
 }
 
+// TestDescribeNamesTheClassOfOurLNP: our files have its arguments, Python's none.
+func TestDescribeNamesTheClassOfOurLNP(t *testing.T) {
+	m := load(t, lnpFolder, "checkpoint.ckpt")
+	hyper, err := m.HyperParameters(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := modelClass(&checkpoint.Checkpoint{State: &checkpoint.State{}, HyperParameters: hyper}, hyper); got != lnpClass {
+		t.Errorf("the class is %q", got)
+	}
+}
+
 // TestDescribedScores: the scores of the test that follows a training.
 func TestDescribedScores(t *testing.T) {
 	d := describe(t, "testdata", "files", "tested.ckpt")

@@ -12,7 +12,7 @@ import (
 // describeArchitecture names the classes and looks at the tensors.
 func (d *Description) describeArchitecture(c *checkpoint.Checkpoint, hyper *pickle.Dict) {
 	d.Core, d.Readout = partClass(hyper, "core"), partClass(hyper, "readout")
-	d.Class = modelClass(c, hyper, d.Readout)
+	d.Class = modelClass(c, hyper)
 	if d.Class == exampleClass && d.Core == "" { // its arguments make these
 		d.Core = "openretina.modules.core.base_core.SimpleCoreWrapper"
 		d.Readout = "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout"
@@ -56,31 +56,21 @@ func partClass(hyper *pickle.Dict, key string) string {
 	return ""
 }
 
-const exampleClass = "openretina.models.core_readout.ExampleCoreReadout"
-
 // modelClass tells the class, which files do not name, by its arguments, or by the
 // tensors where there are none.
-func modelClass(c *checkpoint.Checkpoint, hyper *pickle.Dict, readout string) string {
-	has := func(names ...string) bool {
-		return !slices.ContainsFunc(names, func(name string) bool { _, ok := hyper.Get(name); return !ok })
+func modelClass(c *checkpoint.Checkpoint, hyper *pickle.Dict) string {
+	if HoldsAutoencoder(c) {
+		return AutoencoderTarget
+	}
+	for _, stored := range storedClasses {
+		if _, ok := hyper.Get(stored.argument); ok {
+			return stored.class
+		}
 	}
 	_, time := c.State.Get("time_conv.weight")
 	_, space := c.State.Get("space_conv.weight")
-	switch {
-	case has("model_fn", "seed"):
-		return legacyModel
-	case strings.HasSuffix(readout, ".MultiSpatialContrastReadout"):
-		return "openretina.models.spatial_contrast.SpatialContrastCoreReadout"
-	case has("temporal_kernel_sizes", "hidden_channels", "n_neurons_dict"):
-		return exampleClass
-	case has("core", "readout", "n_neurons_dict"):
-		return DefaultFamily
-	case has("sta_dir", "sta_file_name"):
-		return "openretina.models.spatial_contrast.SingleCellSpatialContrast"
-	case has("input_dim", "hidden_dim"):
-		return "openretina.models.sparse_autoencoder.Autoencoder"
-	case hyper.Len() == 0 && time && space:
-		return "openretina.models.linear_nonlinear.SingleCellSeparatedLNP"
+	if hyper.Len() == 0 && time && space {
+		return lnpClass
 	}
 	return ""
 }

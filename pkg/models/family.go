@@ -26,6 +26,14 @@ type Family interface {
 // DefaultFamily is the class of a model whose config names none.
 const DefaultFamily = "openretina.models.core_readout.UnifiedCoreReadout"
 
+// The other classes.
+const (
+	exampleClass         = "openretina.models.core_readout.ExampleCoreReadout"
+	lnpClass             = "openretina.models.linear_nonlinear.SingleCellSeparatedLNP"
+	spatialContrastClass = "openretina.models.spatial_contrast.SpatialContrastCoreReadout"
+	singleContrastClass  = "openretina.models.spatial_contrast.SingleCellSpatialContrast"
+)
+
 // Conventions are what classes of models do differently when they train.
 type Conventions struct {
 	// Train and Validation are what the class's training_step and validation_step log,

@@ -83,21 +83,21 @@ type sizedByState interface {
 	sized(state []ndarray.Named, beside string) (Family, error)
 }
 
-// storedFamilies tell a class by an argument that only it has, and read its arguments.
-var storedFamilies = []struct {
-	argument string
-	read     func(hyper *config.Node) (Family, error)
+// storedClasses tell a class by an argument that only it has, and read its arguments.
+var storedClasses = []struct {
+	class, argument string
+	read            func(hyper *config.Node) (Family, error)
 }{
-	{"temporal_kernel_sizes", readStoredExample},    // has core and readout too: whole modules
-	{"sta_file_pattern", readStoredSpatialContrast}, // likewise
-	{"sta_file_name", readStoredSingleContrast},
-	{"model_fn", readStoredLegacy},
-	{"core", readStoredUnified},
-	{"spat_kernel_size", readStoredLNP},
+	{exampleClass, "temporal_kernel_sizes", readStoredExample},            // has core and readout too: whole modules
+	{spatialContrastClass, "sta_file_pattern", readStoredSpatialContrast}, // likewise
+	{singleContrastClass, "sta_file_name", readStoredSingleContrast},
+	{legacyModel, "model_fn", readStoredLegacy},
+	{DefaultFamily, "core", readStoredUnified},
+	{lnpClass, "spat_kernel_size", readStoredLNP},
 }
 
 func storedFamily(hyper *config.Node) (Family, error) {
-	for _, f := range storedFamilies {
+	for _, f := range storedClasses {
 		if _, ok := hyper.Get(f.argument); ok {
 			return f.read(hyper)
 		}
