@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -177,6 +178,11 @@ func newGaussianLaplaceL2(p nn.Path, height, width int64, padding *int64) (gauss
 }
 
 func (l gaussianLaplaceL2) penalty(s *torch.Scope, kernels *torch.Tensor, average bool) *torch.Tensor {
+	if math.IsNaN(float64(l.surround[0])) { // all pixels of the Gaussian are equal
+		s.Fail(fmt.Errorf("GaussianLaplaceL2 has no centre and surround in kernels of %d × %d pixels: choose LaplaceL2norm",
+			l.height, int64(len(l.surround))/l.height))
+		return nil
+	}
 	v := images(s, kernels)
 	weights := s.FromFloat32(l.surround, 1, 1, l.height, int64(len(l.surround))/l.height)
 	return relative(s, s.Mul(l.apply(s, v), weights), v, average)

@@ -178,6 +178,25 @@ func TestCorrectedTimeLaplace(t *testing.T) {
 	}
 }
 
+// TestGaussianLaplaceNeedsACentre: in kernels of up to 2 × 2 pixels all are as far from it.
+func TestGaussianLaplaceNeedsACentre(t *testing.T) {
+	for _, size := range [][2]int64{{1, 1}, {1, 2}, {2, 2}} {
+		err := torch.Do(t.Context(), torch.Inference, func(s *torch.Scope) error {
+			store := nn.NewStore(torch.CPU, nil)
+			defer store.Close()
+			l, err := newGaussianLaplaceL2(store.Root(), size[0], size[1], nil)
+			if err != nil {
+				return err
+			}
+			l.penalty(s, s.Ones(1, 1, 1, size[0], size[1]), false)
+			return s.Err()
+		})
+		if err == nil || !strings.Contains(err.Error(), "choose LaplaceL2norm") {
+			t.Errorf("%v: %v", size, err)
+		}
+	}
+}
+
 func TestUnknownRegularizersAreRefused(t *testing.T) {
 	rng, err := torch.NewGenerator(0, torch.CPU)
 	if err != nil {
