@@ -68,30 +68,41 @@ func (b behaviorCore) around(core Core) Core {
 // stimulus.
 func (b *behaviorCore) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	colors, signals := b.split(s, x)
+	seen := colors
 	if b.inCore {
-		colors = s.Cat(1, colors, signals)
+		seen = s.Cat(1, colors, b.spread(s, signals, x))
 	}
-	features := b.Core.Forward(s, colors)
+	features := b.Core.Forward(s, seen)
+	if seen != x {
+		s.Free(seen)
+	}
 	if !b.handOn {
 		return features
 	}
-	frames, height, width := s.Dim(features, 2), s.Dim(features, 3), s.Dim(features, 4)
-	signals = s.From(s.Narrow(s.Narrow(signals, 3, 0, 1), 4, 0, 1), 2, s.Dim(signals, 2)-frames)
-	return s.Cat(1, features, s.Expand(signals, s.Dim(signals, 0), b.signals, frames, height, width))
+	defer s.Free(features)
+	signals = s.From(signals, 2, s.Dim(signals, 2)-s.Dim(features, 2))
+	return s.Cat(1, features, b.spread(s, signals, features))
 }
 
-// split separates colours from signals, which are zero where the stimulus has none.
+// spread repeats signals (batch, signals, time, 1, 1) all over the frames of x.
+func (b *behaviorCore) spread(s *torch.Scope, signals, x *torch.Tensor) *torch.Tensor {
+	return s.Expand(signals, s.Dim(x, 0), b.signals, s.Dim(x, 2), s.Dim(x, 3), s.Dim(x, 4))
+}
+
+// split separates colours from signals (batch, signals, time, 1, 1), which are zero where
+// the stimulus has none.
 func (b *behaviorCore) split(s *torch.Scope, x *torch.Tensor) (colors, signals *torch.Tensor) {
 	channels := s.Dim(x, 1)
 	if channels == b.colors {
-		return x, s.Zeros(s.Dim(x, 0), b.signals, s.Dim(x, 2), s.Dim(x, 3), s.Dim(x, 4))
+		return x, s.Zeros(s.Dim(x, 0), b.signals, s.Dim(x, 2), 1, 1)
 	}
 	if s.Err() == nil && channels != b.colors+b.signals {
 		s.Fail(fmt.Errorf("a stimulus of %d channels: the model takes %d, or %d with the signals of behaviour",
 			channels, b.colors, b.colors+b.signals))
 		return nil, nil
 	}
-	return s.Narrow(x, 1, 0, b.colors), s.Narrow(x, 1, b.colors, b.signals)
+	signals = s.Narrow(s.Narrow(s.Narrow(x, 1, b.colors, b.signals), 3, 0, 1), 4, 0, 1)
+	return s.Narrow(x, 1, 0, b.colors), signals
 }
 
 func (b *behaviorCore) colorsOfMovie(int64) int64 { return b.colors }
@@ -155,8 +166,7 @@ func (b *localBehaviorCore) Timing() Timing { return b.local.Timing() }
 
 // Memory counts the signals apart from the colours, and the features with them.
 func (b *localBehaviorCore) Memory(in []int64) int64 {
-	const float32s = 4
-	return b.local.Memory(b.seen(in)) + 3*float32s*(b.colors+b.signals)*in[1]*in[2]*in[3]
+	return b.local.Memory(b.seen(in)) + 3*floatBytes*(b.colors+b.signals)*in[1]*in[2]*in[3]
 }
 
 // shiftedReadouts makes readouts that are moved by the behaviour of their sessions.
@@ -181,7 +191,9 @@ type shiftedReadout struct {
 }
 
 func (r *shiftedReadout) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
-	return r.Readout.Forward(s, r.shift(s, features))
+	moved := r.shift(s, features)
+	defer s.Free(moved) // as large as the features
+	return r.Readout.Forward(s, moved)
 }
 
 // Regularizer adds the shifter's penalty.
@@ -199,6 +211,8 @@ func (r *shiftedReadout) shift(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	shifts := s.Reshape(r.shifter.Forward(s, signals), batch*frames, 1, 1, 2)
 	images := s.Reshape(s.Permute(s.Narrow(x, 1, 0, channels), 0, 2, 1, 3, 4), batch*frames, channels, height, width)
 	moved := s.GridSample(images, s.Add(wholeGrid(s, height, width), shifts), true)
+	s.Free(images)
+	defer s.Free(moved) // a view of it is what is given
 	return s.Permute(s.Reshape(moved, batch, frames, channels, height, width), 0, 2, 1, 3, 4)
 }
 
@@ -238,11 +252,15 @@ type fixedShifted struct {
 }
 
 func (f *fixedShifted) Forward(s *torch.Scope, features *torch.Tensor) *torch.Tensor {
-	return f.inner.Forward(s, f.of.shift(s, features))
+	moved := f.of.shift(s, features)
+	defer s.Free(moved)
+	return f.inner.Forward(s, moved)
 }
 
 func (f *fixedShifted) Pairs(s *torch.Scope, features *torch.Tensor, clips, neurons []int64) *torch.Tensor {
-	return f.inner.Pairs(s, f.of.shift(s, features), clips, neurons)
+	moved := f.of.shift(s, features)
+	defer s.Free(moved)
+	return f.inner.Pairs(s, moved, clips, neurons)
 }
 
 func (f *fixedShifted) Keep(s *torch.Scope) FixedReadout { return &fixedShifted{f.inner.Keep(s), f.of} }

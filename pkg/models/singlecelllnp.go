@@ -3,7 +3,6 @@ package models
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -230,17 +229,10 @@ func (c *lnpCore) addFilters(root nn.Path) {
 	drawn := func(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
 		s.Uniform(rng, -1, 1, shape...)
 		s.Uniform(rng, -1, 1, timeShape...)
-		return xavierNormal(s, rng, shape)
+		return nn.XavierNormal(s, rng, shape)
 	}
 	c.space = root.Sub("space_conv").Param("weight", drawn, c.Rank, channels, 1, height, width)
-	c.time = root.Sub("time_conv").Param("weight", xavierNormal, timeShape...)
-}
-
-// xavierNormal is nn.init.xavier_normal_ for the weights of a convolution.
-func xavierNormal(s *torch.Scope, rng *torch.Generator, shape []int64) *torch.Tensor {
-	field := float64(elements(shape[2:]))
-	std := math.Sqrt(2 / (field * float64(shape[0]+shape[1])))
-	return s.Normal(rng, 0, std, shape...)
+	c.time = root.Sub("time_conv").Param("weight", nn.XavierNormal, timeShape...)
 }
 
 // Forward cuts out what the cell sees, unless the stimulus has been cut already.

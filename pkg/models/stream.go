@@ -193,18 +193,17 @@ func (m *CoreReadout) Needed(frames int, responses Range) (stimulus, own Range) 
 
 // memory is about how many bytes the responses to one clip take to compute.
 func (m *CoreReadout) memory(channels, frames, neurons int) int64 {
-	const float32s = 4
 	// What cores take for each byte of a stimulus, where they do not say.
 	const otherwise = 12
 	in := []int64{int64(channels), int64(frames), m.InShape[2], m.InShape[3]}
-	bytes := otherwise * float32s * in[0] * in[1] * in[2] * in[3]
+	bytes := otherwise * floatBytes * in[0] * in[1] * in[2] * in[3]
 	if core, ok := m.Core.(interface{ Memory(in []int64) int64 }); ok {
 		bytes = core.Memory(in)
 	}
 	if features, err := m.Core.OutShape(in); err == nil {
 		// Readouts put the features of a frame side by side, and make a few tensors
 		// of the size of the responses.
-		bytes += float32s * features[1] * (features[0]*features[2]*features[3] + 4*int64(neurons))
+		bytes += floatBytes * features[1] * (features[0]*features[2]*features[3] + 4*int64(neurons))
 	}
 	return max(1, bytes)
 }
