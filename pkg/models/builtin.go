@@ -2,6 +2,8 @@ package models
 
 import (
 	"github.com/open-retina/openretina-go/pkg/config"
+	"github.com/open-retina/openretina-go/pkg/ndarray"
+	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
 )
 
@@ -38,6 +40,13 @@ var (
 	// Shifters move readouts with the behaviour of the animal.
 	Shifters = &config.Registry[struct{}, ShifterBuilder]{What: "shifter"}
 	Losses   = &config.Registry[struct{}, Loss]{What: "loss"}
+	// Nonlinearities are the functions and classes of PyTorch that configs may name where
+	// a function is wanted, and Hydra's ways to name a function.
+	Nonlinearities = &config.Registry[struct{}, Nonlinearity]{What: "nonlinearity"}
+	// Tensors are the functions that configs may name where a tensor is wanted; Arrays
+	// those for what torch.from_numpy takes.
+	Tensors = &config.Registry[struct{}, givenTensor]{What: "tensor"}
+	Arrays  = &config.Registry[struct{}, *ndarray.Array]{What: "array"}
 )
 
 func init() { //nolint:gochecknoinits // fills the tables above, nothing else
@@ -79,6 +88,8 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		defaultLNP(), LNPConfig.builder)
 
 	registerLosses()
+	registerNonlinearities()
+	registerTensors()
 
 	config.Register(Autoencoders, AutoencoderTarget, defaultAutoencoder(),
 		func(c AutoencoderConfig, _ struct{}) (AutoencoderConfig, error) { return c, nil })
@@ -124,4 +135,47 @@ func registerLosses() {
 		func(l measureLoss, _ struct{}) (Loss, error) { return l1CorrelationLoss{l.negated()}, nil })
 	config.Register(Losses, measures+"ScaledCorrelationLoss3d", scaledMeasureLoss{Bias: defaultLossBias, Scale: 30},
 		func(l scaledMeasureLoss, _ struct{}) (Loss, error) { return *l.scaled(), nil })
+}
+
+// registerNonlinearities names those with arguments of their own with these.
+func registerNonlinearities() {
+	plain := func(name string, apply Nonlinearity) {
+		config.Register(Nonlinearities, name, struct{}{}, func(struct{}, struct{}) (Nonlinearity, error) { return apply, nil })
+	}
+	for _, n := range nonlinearities {
+		targets := []string{"torch.nn." + n.class}
+		if n.function != "" {
+			targets = append(targets, functional+n.function)
+		}
+		for _, target := range targets {
+			switch n.class {
+			case "Softplus":
+				config.Register(Nonlinearities, target, softplusArguments{Beta: 1, Threshold: 20}, softplusArguments.build)
+			case "ELU":
+				config.Register(Nonlinearities, target, eluArguments{Alpha: 1}, eluArguments.build)
+			case "LeakyReLU":
+				config.Register(Nonlinearities, target, leakyReLUArguments{NegativeSlope: 0.01}, leakyReLUArguments.build)
+			default:
+				plain(target, n.apply)
+			}
+		}
+	}
+	plain("torch.exp", (*torch.Scope).Exp)
+	plain("torch.abs", (*torch.Scope).Abs)
+	plain("torch.square", (*torch.Scope).Square)
+	plain("torch.relu", (*torch.Scope).ReLU)
+	plain("torch.sigmoid", (*torch.Scope).Sigmoid)
+	plain("torch.tanh", (*torch.Scope).Tanh)
+	for _, name := range []string{"get_method", "get_object", "get_static_method"} {
+		config.Register(Nonlinearities, hydraUtils+name, methodArguments{}, methodArguments.build)
+	}
+}
+
+func registerTensors() {
+	config.Register(Tensors, "torch.tensor", tensorArguments{}, tensorArguments.build)
+	config.Register(Tensors, "torch.zeros", filledArguments{}, filledArguments.build)
+	config.Register(Tensors, "torch.ones", filledArguments{fill: 1}, filledArguments.build)
+	config.Register(Tensors, "torch.full", fullArguments{}, fullArguments.build)
+	config.Register(Tensors, "torch.from_numpy", fromNumPyArguments{}, fromNumPyArguments.build)
+	config.Register(Arrays, "numpy.load", loadArguments{}, loadArguments.build)
 }

@@ -9,48 +9,8 @@ import (
 	"github.com/open-retina/openretina-go/pkg/torch"
 )
 
-// Nonlinearities are the functions and classes of PyTorch that configs may name where
-// a function is wanted, and Hydra's ways to name a function.
-var Nonlinearities = &config.Registry[struct{}, Nonlinearity]{What: "nonlinearity"}
-
 // functional is where PyTorch keeps its nonlinearities.
 const functional = "torch.nn.functional."
-
-func init() { //nolint:gochecknoinits // fills the table above, nothing else
-	register := func(name string, apply Nonlinearity) {
-		config.Register(Nonlinearities, name, struct{}{}, func(struct{}, struct{}) (Nonlinearity, error) { return apply, nil })
-	}
-	for class, apply := range activations {
-		if withArguments[class] {
-			continue
-		}
-		register("torch.nn."+class, apply)
-		if class != "Identity" {
-			register(functional+strings.ToLower(class), apply)
-		}
-	}
-	register("torch.exp", (*torch.Scope).Exp)
-	register("torch.abs", (*torch.Scope).Abs)
-	register("torch.square", (*torch.Scope).Square)
-	register("torch.relu", (*torch.Scope).ReLU)
-	register("torch.sigmoid", (*torch.Scope).Sigmoid)
-	register("torch.tanh", (*torch.Scope).Tanh)
-	for _, name := range []string{functional + "softplus", "torch.nn.Softplus"} {
-		config.Register(Nonlinearities, name, softplusArguments{Beta: 1, Threshold: 20}, softplusArguments.build)
-	}
-	for _, name := range []string{functional + "elu", "torch.nn.ELU"} {
-		config.Register(Nonlinearities, name, eluArguments{Alpha: 1}, eluArguments.build)
-	}
-	for _, name := range []string{functional + "leaky_relu", "torch.nn.LeakyReLU"} {
-		config.Register(Nonlinearities, name, leakyReLUArguments{NegativeSlope: 0.01}, leakyReLUArguments.build)
-	}
-	for _, name := range []string{"get_method", "get_object", "get_static_method"} {
-		config.Register(Nonlinearities, hydraUtils+name, methodArguments{}, methodArguments.build)
-	}
-}
-
-// withArguments are the activations that are registered with their arguments.
-var withArguments = map[string]bool{"ELU": true, "LeakyReLU": true, "Softplus": true}
 
 type softplusArguments struct {
 	Beta      float64 `yaml:"beta"`

@@ -1,8 +1,6 @@
 package models
 
 import (
-	"slices"
-
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
@@ -48,7 +46,7 @@ func (c *GaussianMaskConfig) Complete(d ReadoutDeps) {
 
 // Validate refuses shapes that are none.
 func (c *GaussianMaskConfig) Validate() error {
-	if len(c.InShape) != 4 || slices.Min(c.InShape) < 0 {
+	if !isFeatureShape(c.InShape) {
 		return config.Refuse("in_shape", "in_shape must be [channels, time, height, width], got %v", c.InShape)
 	}
 	return nil

@@ -12,22 +12,6 @@ import (
 // as {_target_: torch.tensor, data: [[1.0, 2.0]]}.
 type givenTensor struct{ *ndarray.Array }
 
-// Tensors are the functions that configs may name where a tensor is wanted; Arrays
-// those for what torch.from_numpy takes.
-var (
-	Tensors = &config.Registry[struct{}, givenTensor]{What: "tensor"}
-	Arrays  = &config.Registry[struct{}, *ndarray.Array]{What: "array"}
-)
-
-func init() { //nolint:gochecknoinits // fills the tables above, nothing else
-	config.Register(Tensors, "torch.tensor", tensorArguments{}, tensorArguments.build)
-	config.Register(Tensors, "torch.zeros", filledArguments{}, filledArguments.build)
-	config.Register(Tensors, "torch.ones", filledArguments{fill: 1}, filledArguments.build)
-	config.Register(Tensors, "torch.full", fullArguments{}, fullArguments.build)
-	config.Register(Tensors, "torch.from_numpy", fromNumPyArguments{}, fromNumPyArguments.build)
-	config.Register(Arrays, "numpy.load", loadArguments{}, loadArguments.build)
-}
-
 // Forms are the calls.
 func (givenTensor) Forms() []any { return []any{config.BuiltBy(Tensors.What)} }
 

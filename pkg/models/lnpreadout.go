@@ -1,7 +1,6 @@
 package models
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -58,7 +57,7 @@ func (c *LNPConfig) Validate() error {
 	bad.Unless(c.SmoothRegularizer != "GaussianLaplaceL2" || c.LaplacePadding == nil || *c.LaplacePadding == 1, "laplace_padding",
 		"laplace_padding must be null or 1 for GaussianLaplaceL2, whose Gaussian has the kernel's size")
 	bad.Unless(functionals[c.Nonlinearity] != nil, "nonlinearity", "nonlinearity %q is none of %s",
-		c.Nonlinearity, strings.Join(slices.Sorted(maps.Keys(functionals)), ", "))
+		c.Nonlinearity, functionalNames())
 	return bad.Err()
 }
 

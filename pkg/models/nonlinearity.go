@@ -12,34 +12,44 @@ import (
 // Nonlinearity is a function of each number of a tensor.
 type Nonlinearity func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 
-// functionals are the functions of torch.nn.functional that configs may name by this
-// word as an output nonlinearity. exp is not one of them: LNPReadout knows it all the
-// same, the model of a single cell fails with it in Python.
-var functionals = map[string]Nonlinearity{
-	"elu":        (*torch.Scope).ELU,
-	"exp":        (*torch.Scope).Exp,
-	"leaky_relu": (*torch.Scope).LeakyReLU,
-	"relu":       (*torch.Scope).ReLU,
-	"sigmoid":    (*torch.Scope).Sigmoid,
-	"softplus":   (*torch.Scope).Softplus,
-	"tanh":       (*torch.Scope).Tanh,
+// nonlinearities are those of PyTorch, with the default arguments: a class of torch.nn
+// and, but for Identity, a function of torch.nn.functional.
+var nonlinearities = []struct {
+	class, function string
+	apply           Nonlinearity
+}{
+	{"ELU", "elu", (*torch.Scope).ELU},
+	{"GELU", "gelu", (*torch.Scope).GELU},
+	{"Identity", "", unchanged},
+	{"LeakyReLU", "leaky_relu", (*torch.Scope).LeakyReLU},
+	{"Mish", "mish", (*torch.Scope).Mish},
+	{"ReLU", "relu", (*torch.Scope).ReLU},
+	{"SELU", "selu", (*torch.Scope).SELU},
+	{"SiLU", "silu", (*torch.Scope).SiLU},
+	{"Sigmoid", "sigmoid", (*torch.Scope).Sigmoid},
+	{"Softplus", "softplus", (*torch.Scope).Softplus},
+	{"Tanh", "tanh", (*torch.Scope).Tanh},
 }
 
-// activations are the classes of torch.nn that configs may name as a core's
-// nonlinearity, with their default arguments.
-var activations = map[string]Nonlinearity{
-	"ELU":       (*torch.Scope).ELU,
-	"GELU":      (*torch.Scope).GELU,
-	"Identity":  unchanged,
-	"LeakyReLU": (*torch.Scope).LeakyReLU,
-	"Mish":      (*torch.Scope).Mish,
-	"ReLU":      (*torch.Scope).ReLU,
-	"SELU":      (*torch.Scope).SELU,
-	"SiLU":      (*torch.Scope).SiLU,
-	"Sigmoid":   (*torch.Scope).Sigmoid,
-	"Softplus":  (*torch.Scope).Softplus,
-	"Tanh":      (*torch.Scope).Tanh,
+// activations are the classes that configs may name as a core's nonlinearity,
+// functionals the functions that they may name by this word as that of an output. exp is
+// not in torch.nn.functional: LNPReadout knows it all the same, the model of a single
+// cell fails with it in Python.
+var activations, functionals = tablesOfNonlinearities()
+
+func tablesOfNonlinearities() (byClass, byFunction map[string]Nonlinearity) {
+	byClass, byFunction = map[string]Nonlinearity{}, map[string]Nonlinearity{"exp": (*torch.Scope).Exp}
+	for _, n := range nonlinearities {
+		byClass[n.class] = n.apply
+		if n.function != "" {
+			byFunction[n.function] = n.apply
+		}
+	}
+	return byClass, byFunction
 }
+
+// functionalNames are for errors.
+func functionalNames() string { return strings.Join(slices.Sorted(maps.Keys(functionals)), ", ") }
 
 func checkActivation(name string) error {
 	if activations[name] != nil {

@@ -88,8 +88,6 @@ func (c *PointGaussianConfig) Validate() error {
 	return bad.Err()
 }
 
-func isNull(n *config.Node) bool { return n == nil || n.Kind() == config.Null }
-
 func (c PointGaussianConfig) builder(ReadoutDeps) (ReadoutBuilder, error) { return c.build, nil }
 
 func (c PointGaussianConfig) build(p nn.Path, session Session) (Readout, error) {
@@ -295,6 +293,3 @@ func (r *pointGaussian) averagesNeurons() bool { return r.RegAvg }
 func (r *pointGaussian) center(s *torch.Scope) { s.CopyInto(r.mu, s.Zeros(1, s.Dim(r.mu, 1), 1, 2)) }
 
 func (r *pointGaussian) class() string { return "PointGaussianReadout" }
-
-// isFeatureShape tells (channels, time, height, width).
-func isFeatureShape(shape []int64) bool { return len(shape) == 4 && slices.Min(shape) >= 0 }

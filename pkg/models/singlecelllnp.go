@@ -2,9 +2,7 @@ package models
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -76,7 +74,7 @@ func (c *SingleCellLNPConfig) Validate() error {
 		"GaussianLaplaceL2 weighs each pixel of a filter: laplace_padding must be null or 1")
 	if c.Nonlinearity != nil {
 		refused.Unless(*c.Nonlinearity == parametrizedSoftplus || functionals[*c.Nonlinearity] != nil, "nonlinearity",
-			"nonlinearity %q is none of %s, %s", *c.Nonlinearity, parametrizedSoftplus, strings.Join(slices.Sorted(maps.Keys(functionals)), ", "))
+			"nonlinearity %q is none of %s, %s", *c.Nonlinearity, parametrizedSoftplus, functionalNames())
 	}
 	if err := refused.Err(); err != nil {
 		return err

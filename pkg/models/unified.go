@@ -42,7 +42,13 @@ func (c *UnifiedConfig) Validate() error {
 	return refused.Err()
 }
 
+// isStimulusShape tells (channels, time, height, width), isFeatureShape that of features,
+// of which a short stimulus has no frames.
 func isStimulusShape(shape []int64) bool { return len(shape) == 4 && slices.Min(shape) >= 1 }
+
+func isFeatureShape(shape []int64) bool { return len(shape) == 4 && slices.Min(shape) >= 0 }
+
+func isNull(n *config.Node) bool { return n == nil || n.Kind() == config.Null }
 
 func (f unifiedFamily) conventions() Conventions {
 	return Conventions{
@@ -133,7 +139,7 @@ func (f unifiedFamily) chooseLosses(m *CoreReadout) error {
 }
 
 func lossOr(n *config.Node, otherwise Loss) (Loss, error) {
-	if n == nil || n.Kind() == config.Null {
+	if isNull(n) {
 		return otherwise, nil
 	}
 	return Losses.Build(n, struct{}{})
