@@ -61,31 +61,27 @@ func (s *Session) Test(name string) (*Test, error) {
 
 // Cells are cell_indices, the neurons' numbers in the recording; nil where they are
 // not known.
-func (s *Session) Cells() []int64 {
+func (s *Session) Cells() []int64 { return s.integers("cell_indices") }
+
+// CellTypes are the types of the neurons, group_assignment among the session's facts;
+// nil where it is not known.
+func (s *Session) CellTypes() []int64 { return s.integers("group_assignment") }
+
+// integers is a fact of each neuron; nil where there is none under this name.
+func (s *Session) integers(name string) []int64 {
 	for _, f := range s.Fields {
-		if f.Name != "cell_indices" {
+		if f.Name != name {
 			continue
 		}
 		switch v := f.Value.(type) {
 		case []int64:
 			return v
 		case *ndarray.Array:
-			return v.Int64s()
-		}
-	}
-	return nil
-}
-
-// CellTypes are the types of the neurons, group_assignment among the session's facts;
-// nil where it is not known.
-func (s *Session) CellTypes() []int64 {
-	for _, f := range s.Fields {
-		if a, ok := f.Value.(*ndarray.Array); ok && f.Name == "group_assignment" {
-			types := make([]int64, a.Len())
-			for i := range types {
-				types[i] = int64(a.At(i))
+			numbers := make([]int64, v.Len())
+			for i := range numbers {
+				numbers[i] = int64(v.At(i))
 			}
-			return types
+			return numbers
 		}
 	}
 	return nil
