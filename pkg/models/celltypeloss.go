@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
@@ -79,7 +80,7 @@ func weighed(s *torch.Scope, values *torch.Tensor, weights []float32) *torch.Ten
 	return s.Mul(values, s.FromFloat32(weights, int64(len(weights))))
 }
 
-var errNoCellTypes = fmt.Errorf("the loss weighs neurons by their cell types, which the data do not tell (group_assignment): " +
+var errNoCellTypes = errors.New("the loss weighs neurons by their cell types, which the data do not tell (group_assignment): " +
 	"choose PoissonLoss3d or CorrelationLoss3d")
 
 // cellTypeWeights are, for each session, its neurons' weights: the mean number of

@@ -119,13 +119,13 @@ type l1CorrelationLoss struct {
 func (l l1CorrelationLoss) Name() string { return "L1CorrelationLoss3d" }
 
 func (l l1CorrelationLoss) Forward(s *torch.Scope, output, target *torch.Tensor) *torch.Tensor {
-	return l.forward(s, output, s.Permute(output, 0, 2, 1), target)
+	return l.forward(s, output, output, target)
 }
 
-// forward takes the activity (batch, neurons, time) apart. One value per neuron fails
-// in Python, for the layout of its tensor; here it is what it was meant to be.
+// forward takes the activity (batch, time, neurons) apart. One value per neuron fails in
+// Python, whose activity is (batch, neurons, time); here it is what it was meant to be.
 func (l l1CorrelationLoss) forward(s *torch.Scope, output, activity, target *torch.Tensor) *torch.Tensor {
-	size := l.of(s, s.Abs(s.Permute(activity, 0, 2, 1)))
+	size := l.of(s, s.Abs(activity))
 	return s.Add(l.CorrelationLoss.Forward(s, output, target), s.MulScalar(size, l1Gamma))
 }
 

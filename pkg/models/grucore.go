@@ -304,9 +304,7 @@ func separable(s *torch.Scope, layers []*coreLayer, f func(*stSeparableConv) *to
 // sparse layers: of a ConvGRUCore all, the first too.
 func (c *convGRUCore) groupSparsity(s *torch.Scope) *torch.Tensor {
 	return separable(s, c.sparse, func(conv *stSeparableConv) *torch.Tensor {
-		squared := s.Square(conv.spatial)
-		norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
-		return s.Sum(s.Div(norms, s.Sqrt(s.Sum(squared, 1, 2, 3, 4))))
+		return sparsityOfInputs(s, conv.spatial, 0)
 	})
 }
 
@@ -327,7 +325,7 @@ func (c *convGRUCore) kernelSparsity(s *torch.Scope) *torch.Tensor {
 	conv := c.layers[0].conv.(*stSeparableConv)
 	temporal := conv.at(s.Zeros(1)).(*stSeparableConv).temporalKernel(s)
 	squared := s.Mul(s.Sum(s.Square(temporal), 2, 3, 4), s.Sum(s.Square(conv.spatial), 2, 3, 4)) // (out, in)
-	return s.Sum(s.Div(s.Sum(s.Sqrt(squared), 1), s.Sqrt(s.AddScalar(s.Sum(squared, 1), 1e-8))))
+	return s.Sum(s.Div(s.Sum(s.Sqrt(squared), 1), s.Sqrt(s.AddScalar(s.Sum(squared, 1), sparsityEps))))
 }
 
 func (*convGRUCore) class() string { return "ConvGRUCore" }

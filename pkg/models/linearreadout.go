@@ -20,7 +20,8 @@ type FixedReadout interface {
 
 // linearReadout is what a readout comes down to when masks and scales have been
 // multiplied out: each neuron weighs every channel and position of the features, or
-// every channel and some positions, adds its bias, and a nonlinearity follows. Responses are one matrix product.
+// every channel and some positions, adds its bias, and a nonlinearity follows. Responses
+// are one matrix product.
 type linearReadout struct {
 	weights      *torch.Tensor // (neurons, channels · positions)
 	positions    []int64       // row · width + column of those that are weighed; nil for all

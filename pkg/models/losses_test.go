@@ -162,7 +162,8 @@ func (r lossRecording) testLoss(t *testing.T, d torch.Device, c lossCase) {
 // are.
 func (r lossRecording) forward(s *torch.Scope, loss Loss, output, target *torch.Tensor) *torch.Tensor {
 	if l1, ok := loss.(l1CorrelationLoss); ok {
-		return l1.forward(s, output, s.Narrow(s.FromArray(r.arrays[preCalcium]), 0, 0, s.Dim(output, 0)), target)
+		activity := s.Permute(s.FromArray(r.arrays[preCalcium]), 0, 2, 1)
+		return l1.forward(s, output, s.Narrow(activity, 0, 0, s.Dim(output, 0)), target)
 	}
 	return loss.Forward(s, output, target)
 }

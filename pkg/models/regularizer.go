@@ -50,12 +50,24 @@ func (c *simpleCore) groupSparsity(s *torch.Scope, gamma string, layers []*coreL
 		if !ok {
 			return c.unsupported(s, gamma)
 		}
-		squared := s.Square(conv.spatialWeight(s))
-		norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
-		all := s.Sqrt(s.AddScalar(s.Sum(squared, 1, 2, 3, 4), 1e-8))
-		total = s.Add(total, s.Sum(s.Div(norms, all)))
+		total = s.Add(total, sparsityOfInputs(s, conv.spatialWeight(s), sparsityEps))
 	}
 	return total
+}
+
+// sparsityEps keeps a kernel of zeros from a division by zero.
+const sparsityEps = 1e-8
+
+// sparsityOfInputs is Σ_o [Σ_i ‖v_oi‖] / √(eps + ‖v_o‖²) for kernels v (out, in, time,
+// height, width): it is least where each output has one input.
+func sparsityOfInputs(s *torch.Scope, kernels *torch.Tensor, eps float64) *torch.Tensor {
+	squared := s.Square(kernels)
+	norms := s.Sum(s.Sqrt(s.Sum(squared, 2, 3, 4)), 1)
+	all := s.Sum(squared, 1, 2, 3, 4)
+	if eps != 0 {
+		all = s.AddScalar(all, eps)
+	}
+	return s.Sum(s.Div(norms, s.Sqrt(all)))
 }
 
 func (c *simpleCore) temporalSmoothness(s *torch.Scope) *torch.Tensor {
