@@ -208,3 +208,54 @@ func TestBadBehavior(t *testing.T) {
 		}
 	}
 }
+
+// TestBehaviorWithRecurrentCores: an ensemble of models of both responds as they do on
+// average, and refuses what is shorter than their kernels.
+func TestBehaviorWithRecurrentCores(t *testing.T) {
+	oneThread(t)
+	const text = `
+in_shape: [1, 12, 9, 8]
+hidden_channels: [2]
+behavior: {channels: 2, in_core: true, shifter: {_target_: neuralpredictors.layers.shifters.MLPShifter}}
+core:
+  _target_: openretina.modules.core.gru_core.ConvGRUCore
+  temporal_kernel_sizes: 5
+  spatial_kernel_sizes: 3
+  batch_adaptation: true
+  use_log_speed: true
+  use_gru: true
+  gru_kwargs: {rec_channels: 3, input_kern: 3, rec_kern: 3}
+readout:
+  _target_: openretina.modules.readout.multi_readout.MultiSampledGaussianReadout
+  bias: true
+  init_mu_range: 0.3
+  init_sigma_range: 0.1
+`
+	sessions := []Session{{Name: "a", Neurons: 2}, {Name: "b", Neurons: 1}}
+	members := []*CoreReadout{member(t, text, sessions, 1), member(t, text, sessions, 2)}
+	e := ensembleOf(t, members)
+	stimulus := behavingStimulus(t, 20, 0.5, -1)
+	mean := make([]float32, 0)
+	for _, m := range members {
+		for i, v := range respond(t, m, stimulus) {
+			if len(mean) <= i {
+				mean = append(mean, 0)
+			}
+			mean[i] += v / 2
+		}
+	}
+	for i, v := range respond(t, e, stimulus) {
+		if math.Abs(float64(v-mean[i])) > 1e-6 {
+			t.Fatalf("response %d is %v, want %v", i, v, mean[i])
+		}
+	}
+	if e.Behavior() != 2 {
+		t.Errorf("the ensemble takes %d signals", e.Behavior())
+	}
+	if slices.Equal(respond(t, e, stimulus), respond(t, e, behavingStimulus(t, 20, 0, 0))) {
+		t.Error("behaviour has no effect")
+	}
+	if _, err := e.Respond(t.Context(), behavingStimulus(t, 4, 0, 0), "a"); err == nil || !strings.Contains(err.Error(), "too short") {
+		t.Errorf("four frames under a kernel of five: %v", err)
+	}
+}
