@@ -129,12 +129,13 @@ func TestTrainingSurvivesFaults(t *testing.T) {
 		long := *k
 		long.args = append(append([]string{}, k.args...), "trainer.max_epochs=1000000")
 		first, said := long.begin(t, dir)
-		for started := time.Now(); !strings.Contains(lockText(dir), " on "); time.Sleep(time.Millisecond) {
+		process := fmt.Sprintf("%d on ", first.Process.Pid)
+		for started := time.Now(); !strings.HasPrefix(lockText(dir), process); time.Sleep(time.Millisecond) {
 			if time.Since(started) > time.Minute {
 				t.Fatalf("the first training does not start: %s", said)
 			}
 		}
-		k.fails(t, dir, nil, "another training writes to run", fmt.Sprintf("process %d on ", first.Process.Pid))
+		k.fails(t, dir, nil, "another training writes to run", "process "+process)
 		if err := first.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
