@@ -196,7 +196,9 @@ func agreeWithLargest(t *testing.T, name string, got, want *ndarray.Array) {
 		largest = math.Max(largest, math.Abs(want.At(i)))
 		worst = math.Max(worst, math.Abs(got.At(i)-want.At(i)))
 	}
-	if !(worst <= 1e-4*largest) {
+	// Gradients that are zero but for rounding differ from one device to the next.
+	const rounding = 1e-11
+	if !(worst <= 1e-4*largest+rounding) {
 		t.Errorf("%s deviates by %v, largest value %v", name, worst, largest)
 	}
 }
