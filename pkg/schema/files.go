@@ -16,6 +16,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/evaluation"
 	"github.com/open-retina/openretina-go/pkg/insilico"
 	"github.com/open-retina/openretina-go/pkg/models"
+	"github.com/open-retina/openretina-go/pkg/train"
 )
 
 const (
@@ -119,20 +120,10 @@ func describe(definitions object, options []option) {
 	}
 }
 
-// rootNode are the keys at the root of a config that a training reads beside the
-// groups. It is for the schema; package train reads them one by one.
+// rootNode are the keys at the root of a config beside the groups.
 type rootNode struct {
-	Experiment    string   `yaml:"exp_name"`
-	Seed          *uint32  `yaml:"seed"`
-	EnsembleSeeds []uint32 `yaml:"ensemble_seeds"`
-	Match         bool     `yaml:"check_stimuli_responses_match"`
-	OnlyReadout   bool     `yaml:"only_train_readout"`
-	Freeze        []string `yaml:"freeze"`
-	Objective     *string  `yaml:"objective_target"`
-	Compatibility *string  `yaml:"compatibility"`
-	MatmulChoices struct {
-		Precision string `yaml:"precision"`
-	} `yaml:"matmul_precision"`
+	Experiment     string `yaml:"exp_name"`
+	train.RootKeys `yaml:",inline"`
 }
 
 // pathKeys are the keys of paths that the shipped configs use.

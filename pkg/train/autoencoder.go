@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -60,6 +62,10 @@ func NewAutoencoderPlan(cfg *config.Config) (*AutoencoderPlan, error) {
 	}
 	p.settings.start = orElse(start, "")
 	problems.AddAt(cfg.Root, p.settings.check())
+	problems.AddAt(cfg.Root, p.root.checkAutoencoder())
+	if n, _ := p.section("training_callbacks"); n != nil && n.Len() > 0 {
+		p.Notes = append(p.Notes, "training_callbacks have no effect on a sparse autoencoder: last.ckpt is written each epoch")
+	}
 	if err := problems.InOrder(cfg.Root); err != nil {
 		return nil, err
 	}
@@ -71,6 +77,24 @@ func (s *autoencoderSettings) check() error {
 	refused.Unless(len(s.activations) > 0, "activations", "activations are missing: the .npy files with responses (…, neurons) to train on")
 	refused.Unless(s.batchSize >= 1, "batch_size", "batch_size must be at least 1, got %d", s.batchSize)
 	refused.Unless(s.epochs >= 0, "trainer.max_epochs", "trainer.max_epochs must not be negative, got %d", s.epochs)
+	return refused.Err()
+}
+
+// checkAutoencoder refuses what only models of recordings can be asked for.
+func (k *RootKeys) checkAutoencoder() error {
+	var refused config.Refusals
+	for _, c := range []struct {
+		key string
+		set bool
+	}{
+		{ensembleKey, len(k.EnsembleSeeds) > 0},
+		{"objective_target", k.Objective != nil},
+		{"only_train_readout", k.OnlyReadout},
+		{"freeze", len(k.Freeze) > 0},
+		{"paths.load_model_path", orElse(k.Paths.LoadModel, "") != ""},
+	} {
+		refused.Unless(!c.set, c.key, "%s is not for a sparse autoencoder: leave it out", c.key)
+	}
 	return refused.Err()
 }
 
@@ -88,6 +112,8 @@ type autoencoderFitter struct {
 	optimizer optim.Optimizer
 	examples  []float32 // (examples, neurons)
 	progress  Progress
+	log       *slog.Logger
+	resumed   bool
 	epoch     int // those done
 	steps     int
 	logStates map[string]json.RawMessage // of the loggers, where the training is continued
@@ -97,6 +123,9 @@ type autoencoderFitter struct {
 // goes on to the same bits: cancelling ends between two steps, and what was done of an
 // epoch is done again.
 func (p *AutoencoderPlan) Run(soft, hard context.Context, env Environment) (*Result, error) {
+	for _, note := range p.Notes {
+		env.Log.Info(note)
+	}
 	release, err := p.claimDirectory(env.Log)
 	if err != nil {
 		return nil, err
@@ -107,7 +136,7 @@ func (p *AutoencoderPlan) Run(soft, hard context.Context, env Environment) (*Res
 		return nil, err
 	}
 	record.files = append(record.files, p.settings.activations...)
-	f := &autoencoderFitter{AutoencoderPlan: p, progress: env.Progress}
+	f := &autoencoderFitter{AutoencoderPlan: p, progress: env.Progress, log: env.Log}
 	if err := f.readActivations(); err != nil {
 		return nil, err
 	}
@@ -176,6 +205,10 @@ func (f *autoencoderFitter) resume() error {
 		path = f.lastPath()
 	}
 	c, err := models.Open(path)
+	if f.settings.start == lastCheckpoint && errors.Is(err, fs.ErrNotExist) {
+		f.log.Info("trainer.ckpt_path=last: there is no checkpoint yet, starting anew", "directory", filepath.Dir(path))
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("trainer.ckpt_path: %w", err)
 	}
@@ -193,7 +226,7 @@ func (f *autoencoderFitter) resume() error {
 	if err := f.readLogStates(c); err != nil {
 		return fmt.Errorf("trainer.ckpt_path: %s: %w", path, err)
 	}
-	f.epoch, f.steps = int(c.Epoch), int(c.GlobalStep)
+	f.epoch, f.steps, f.resumed = int(c.Epoch), int(c.GlobalStep), true
 	return f.optimizer.SetState(optimizerState(c.OptimizerStates[0], len(f.model.Store().Parameters())))
 }
 
@@ -213,7 +246,7 @@ func (f *autoencoderFitter) readLogStates(c *checkpoint.Checkpoint) error {
 }
 
 func (f *autoencoderFitter) lastPath() string {
-	return filepath.Join(f.OutputDir, "checkpoints", lastName+checkpointSuffix)
+	return filepath.Join(f.OutputDir, checkpointsDir, lastName+checkpointSuffix)
 }
 
 // save writes last.ckpt, at the start of an epoch.
@@ -242,7 +275,7 @@ func (f *autoencoderFitter) save() error {
 }
 
 func (f *autoencoderFitter) fit(soft, hard context.Context) error {
-	if f.settings.start == "" { // an interrupt in the first epoch has where to go on
+	if !f.resumed { // an interrupt in the first epoch has where to go on
 		if err := errors.Join(f.loggers.Save(), f.save()); err != nil {
 			return err
 		}
@@ -253,11 +286,7 @@ func (f *autoencoderFitter) fit(soft, hard context.Context) error {
 		if err != nil {
 			return err
 		}
-		row := tracking.Row{Epoch: f.epoch, Step: f.steps - 1}
-		for _, m := range metrics {
-			row.Metrics = append(row.Metrics, tracking.Metric{Name: m.name, Value: m.value})
-		}
-		if err := f.loggers.Row(row); err != nil {
+		if err := f.loggers.Row(rowOf(metrics, f.epoch, f.steps-1)); err != nil {
 			return err
 		}
 		f.epoch++

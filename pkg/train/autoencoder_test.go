@@ -151,7 +151,7 @@ func TestAutoencoderContinuesToTheSameBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = run("cut", "null", 6) // of 4 steps an epoch
+	_, err = run("cut", "last", 6) // of 4 steps an epoch; there is none yet
 	var interrupted *Interrupted
 	if !errors.As(err, &interrupted) {
 		t.Fatalf("error is %v", err)
@@ -180,6 +180,18 @@ func TestAutoencoderContinuesToTheSameBits(t *testing.T) {
 		t.Errorf("metrics.csv:\n%s\n%s", logs[0], logs[1])
 	}
 	checkInPython(t, dir, whole.Final, activations)
+}
+
+// TestAutoencoderRefusesWhatItHasNot: keys of other trainings, which it would ignore.
+func TestAutoencoderRefusesWhatItHasNot(t *testing.T) {
+	for _, word := range []string{
+		"ensemble_seeds=[1,2]", "objective_target=val_loss", "freeze=[core]", "only_train_readout=true", "paths.load_model_path=hoefling_2024_base_low_res",
+	} {
+		_, err := autoencoderPlan(t, t.TempDir(), "activations=[a.npy]", "+"+word)
+		if key, _, _ := strings.Cut(word, "="); err == nil || !strings.Contains(err.Error(), key+" is not for a sparse autoencoder") {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
 }
 
 func openState(t *testing.T, path string) *checkpoint.State {

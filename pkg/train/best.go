@@ -18,8 +18,8 @@ import (
 // epoch did. The directory may have been moved since. One of the Python package,
 // which keeps no last.ckpt, must hold a single checkpoint.
 func BestCheckpoint(runDir string) (string, error) {
-	dir := filepath.Join(runDir, "checkpoints")
-	last := filepath.Join(dir, "last.ckpt")
+	dir := filepath.Join(runDir, checkpointsDir)
+	last := filepath.Join(dir, lastName+checkpointSuffix)
 	c, err := checkpoint.Open(last)
 	if errors.Is(err, fs.ErrNotExist) {
 		return onlyCheckpoint(runDir, dir)
@@ -74,7 +74,7 @@ func bestModelPath(c *checkpoint.Checkpoint) string {
 
 // onlyCheckpoint is for directories without a last.ckpt.
 func onlyCheckpoint(runDir, dir string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(dir, "*.ckpt"))
+	found, err := filepath.Glob(filepath.Join(dir, "*"+checkpointSuffix))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", dir, err)

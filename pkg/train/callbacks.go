@@ -111,11 +111,13 @@ func (c *callbacks) each(ask func(*modelCheckpoint) error) error {
 	return nil
 }
 
-// best is the checkpoint that the first callback has found best, empty where there is
-// none: what Lightning calls trainer.checkpoint_callback.best_model_path.
-func (c *callbacks) best() string {
-	if len(c.checkpoints) == 0 {
-		return ""
+// best is the first callback that has found a best checkpoint, as BestCheckpoint finds it
+// in a run; nil where none has.
+func (c *callbacks) best() *modelCheckpoint {
+	for _, m := range c.checkpoints {
+		if m.BestPath != "" {
+			return m
+		}
 	}
-	return c.checkpoints[0].BestPath
+	return nil
 }

@@ -1,9 +1,12 @@
 package train
 
 import (
+	"strings"
+
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
@@ -76,4 +79,46 @@ func plainTree(v any) any {
 		return list
 	}
 	return v
+}
+
+// mergeInfo adds to the data_info of the data what a trained model knows of sessions that
+// are not in it.
+func mergeInfo(info *pickle.Dict, m *models.CoreReadout) error {
+	old := m.DataInfo
+	if old == nil {
+		old = pickle.NewDict()
+	}
+	for i := range old.Len() {
+		key, value := old.At(i)
+		name, _ := key.(string)
+		theirs, isDict := value.(*pickle.Dict)
+		ours, has := get[*pickle.Dict](info, name)
+		switch {
+		case isDict && has:
+			for j := range theirs.Len() {
+				session, v := theirs.At(j)
+				if _, ok := ours.Get(session); !ok {
+					if err := ours.Set(session, v); err != nil {
+						return err
+					}
+				}
+			}
+		case strings.HasPrefix(name, "pretrained_performance"), name == "model_cut_frames": // of the model before
+		default:
+			if _, ok := info.Get(key); !ok {
+				if err := info.Set(key, value); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	neurons, _ := get[*pickle.Dict](info, "n_neurons_dict")
+	for _, session := range m.Sessions() {
+		n, err := m.NumNeurons(session)
+		if err != nil {
+			return err
+		}
+		neurons.SetString(session, int64(n))
+	}
+	return nil
 }

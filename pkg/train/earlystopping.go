@@ -3,8 +3,6 @@ package train
 import (
 	"fmt"
 	"math"
-
-	"github.com/open-retina/openretina-go/pkg/config"
 )
 
 // earlyStoppingConfig are the arguments of Lightning's EarlyStopping.
@@ -119,40 +117,4 @@ func (e *earlyStopping) margin() float64 {
 		margin = -margin
 	}
 	return float64(float32(margin))
-}
-
-func checkMode(what, mode string) error {
-	if mode != "min" && mode != "max" {
-		return config.Refuse("mode", "%s: mode %q is neither min nor max", what, mode)
-	}
-	return nil
-}
-
-func worst(mode string) float64 {
-	if mode == "min" {
-		return math.Inf(1)
-	}
-	return math.Inf(-1)
-}
-
-func opposite(mode string) string {
-	if mode == "min" {
-		return "max"
-	}
-	return "min"
-}
-
-func better(mode string, a, b float64) bool {
-	if mode == "min" {
-		return a < b
-	}
-	return a > b
-}
-
-func unknownMetric(what, name string, metrics []metric) error {
-	known := make([]string, len(metrics))
-	for i, m := range metrics {
-		known[i] = m.name
-	}
-	return fmt.Errorf("%s monitors %q, which is not logged; logged are %v", what, name, known)
 }

@@ -24,7 +24,15 @@ func (f *fitter) stepsDone() bool {
 	return f.trainer.MaxSteps >= 0 && f.globalStep >= f.trainer.MaxSteps
 }
 
-func (f *fitter) wantsToStop() bool { return f.stopReason != "" }
+func (f *fitter) wantsToStop() bool { return f.stopReason != "" || f.timeIsUp }
+
+// endReason says why a training ended early; empty where it did not.
+func (f *fitter) endReason() string {
+	if f.stopReason == "" && f.timeIsUp {
+		return fmt.Sprintf("it has run for trainer.max_time, %v", f.trainer.MaxTime.Duration)
+	}
+	return f.stopReason
+}
 
 func (f *fitter) mayStop() bool {
 	return f.epoch >= orElse(f.trainer.MinEpochs, 0) && f.globalStep >= orElse(f.trainer.MinSteps, 0)
@@ -45,10 +53,11 @@ func (c *clock) elapsed() time.Duration {
 	return c.before + time.Since(c.started)
 }
 
-// checkTime stops a training that has run for max_time.
+// checkTime stops a training that has run for max_time. Unlike what early stopping finds
+// this is not part of the state: a training that is continued may be given more time.
 func (f *fitter) checkTime() {
-	if most := f.trainer.MaxTime; most != nil && f.stopReason == "" && f.clock.elapsed() >= most.Duration {
-		f.stopReason = fmt.Sprintf("it has run for trainer.max_time, %v", most.Duration)
+	if most := f.trainer.MaxTime; most != nil {
+		f.timeIsUp = f.timeIsUp || f.clock.elapsed() >= most.Duration
 	}
 }
 

@@ -95,12 +95,15 @@ type ensembleMember struct {
 // NewEnsemble checks a composed config as NewPlan does; nil where it has no
 // ensemble_seeds, and so is of one training.
 func NewEnsemble(cfg *config.Config) (*Ensemble, error) {
-	seeds, err := ensembleSeeds(cfg.Root)
-	if err == nil && seeds == nil {
+	n, ok := cfg.Root.At(ensembleKey)
+	if !ok || n.Kind() == config.Null {
 		return nil, nil
 	}
-	whole, planErr := NewPlan(cfg)
-	if err := errors.Join(err, planErr); err != nil {
+	whole, err := NewPlan(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSeeds(n, whole.root.EnsembleSeeds); err != nil {
 		return nil, err
 	}
 	if path := orElse(whole.trainer.CkptPath, ""); path != "" && path != lastCheckpoint {
@@ -108,8 +111,8 @@ func NewEnsemble(cfg *config.Config) (*Ensemble, error) {
 			"trainer.ckpt_path=last goes on with those that are not done", path)
 	}
 	e := &Ensemble{OutputDir: whole.OutputDir, cfg: cfg}
-	for _, seed := range seeds {
-		m := ensembleMember{seed: seed, name: fmt.Sprintf("seed_%d", seed)}
+	for _, seed := range whole.root.EnsembleSeeds {
+		m := ensembleMember{seed: uint64(seed), name: fmt.Sprintf("seed_%d", seed)}
 		if m.plan, err = e.plan(m); err != nil {
 			return nil, err
 		}
@@ -118,26 +121,17 @@ func NewEnsemble(cfg *config.Config) (*Ensemble, error) {
 	return e, nil
 }
 
-// ensembleSeeds reads the seeds; nil where there are none.
-func ensembleSeeds(root *config.Node) ([]uint64, error) {
-	n, ok := root.At(ensembleKey)
-	if !ok || n.Kind() == config.Null {
-		return nil, nil
-	}
-	var seeds []uint32
-	if err := n.Decode(&seeds); err != nil {
-		return nil, err
-	}
+// checkSeeds refuses seeds of which no ensemble can be made.
+func checkSeeds(n *config.Node, seeds []uint32) error {
 	if len(seeds) == 0 {
-		return nil, config.Errorf(n, "%s is empty: list the seed of each member, or leave it out", ensembleKey)
+		return config.Errorf(n, "%s is empty: list the seed of each member, or leave it out", ensembleKey)
 	}
-	list := make([]uint64, len(seeds))
 	for i, seed := range seeds {
-		if list[i] = uint64(seed); slices.Contains(list[:i], list[i]) {
-			return nil, config.Errorf(n, "%s has %d twice: members of one seed are the same", ensembleKey, seed)
+		if slices.Contains(seeds[:i], seed) {
+			return config.Errorf(n, "%s has %d twice: members of one seed are the same", ensembleKey, seed)
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // plan is the training of a member: the config with its seed and its directory.
@@ -167,8 +161,10 @@ func (e *Ensemble) Run(soft, hard context.Context, env Environment) (*EnsembleRe
 	if err := WriteHydraFiles(e.cfg, e.OutputDir); err != nil {
 		return nil, err
 	}
-	if err := removeResult(e.OutputDir); err != nil {
-		return nil, err
+	for _, file := range []string{EnsembleFile, ResultFile} { // of an earlier ensemble
+		if err := removeFile(filepath.Join(e.OutputDir, file)); err != nil {
+			return nil, err
+		}
 	}
 	var index ensembleIndex
 	result := &EnsembleResult{}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
-	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
 )
 
@@ -31,6 +30,7 @@ func localModel(_ context.Context, word string) (string, error) {
 
 // checkStart refuses a paths.load_model_path that must be a file and is none.
 func (p *Plan) checkStart() error {
+	p.startFrom = orElse(p.root.Paths.LoadModel, "")
 	isPath := strings.ContainsRune(p.startFrom, filepath.Separator) || filepath.Ext(p.startFrom) != ""
 	if _, err := os.Stat(p.startFrom); isPath && errors.Is(err, fs.ErrNotExist) {
 		return config.Refuse("paths.load_model_path", "paths.load_model_path: there is no file or run directory %s", p.startFrom)
@@ -137,53 +137,11 @@ func nodeDifferences(path string, n, other *config.Node) []string {
 	return nil
 }
 
-// mergeInfo adds to the data_info of the data what a trained model knows of sessions that
-// are not in it.
-func mergeInfo(info *pickle.Dict, m *models.CoreReadout) error {
-	old := m.DataInfo
-	if old == nil {
-		old = pickle.NewDict()
-	}
-	for i := range old.Len() {
-		key, value := old.At(i)
-		name, _ := key.(string)
-		theirs, isDict := value.(*pickle.Dict)
-		ours, has := get[*pickle.Dict](info, name)
-		switch {
-		case isDict && has:
-			for j := range theirs.Len() {
-				session, v := theirs.At(j)
-				if _, ok := ours.Get(session); !ok {
-					if err := ours.Set(session, v); err != nil {
-						return err
-					}
-				}
-			}
-		case strings.HasPrefix(name, "pretrained_performance"), name == "model_cut_frames": // of the model before
-		default:
-			if _, ok := info.Get(key); !ok {
-				if err := info.Set(key, value); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	neurons, _ := get[*pickle.Dict](info, "n_neurons_dict")
-	for _, session := range m.Sessions() {
-		n, err := m.NumNeurons(session)
-		if err != nil {
-			return err
-		}
-		neurons.SetString(session, int64(n))
-	}
-	return nil
-}
-
 // freezeParts keeps parts of the model as they are: the core for only_train_readout, and
 // those that freeze names.
 func (p *Plan) freezeParts(m *models.CoreReadout) error {
-	parts := p.freeze
-	if p.onlyReadout {
+	parts := p.root.Freeze
+	if p.root.OnlyReadout {
 		parts = append([]string{"core"}, parts...)
 	}
 	for _, part := range parts {

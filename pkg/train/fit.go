@@ -70,10 +70,11 @@ type fitter struct {
 
 	machine           machine
 	epoch, globalStep int
-	sums              *averages // of the epoch under way
-	metrics           []metric  // the newest values of all that was logged
-	pending           *changes  // what the newest last.ckpt promises
-	stopReason        string
+	sums              *averages                  // of the epoch under way
+	metrics           []metric                   // the newest values of all that was logged
+	pending           *changes                   // what the newest last.ckpt promises
+	stopReason        string                     // of early stopping
+	timeIsUp          bool                       // trainer.max_time
 	logStates         map[string]json.RawMessage // of the training that is continued
 	loggedBest        string                     // the best checkpoint that the loggers know
 	// settled is the batch of the epoch under way after which all was done that follows
@@ -96,6 +97,9 @@ func (f *fitter) fit(soft, hard context.Context) error {
 		return err
 	}
 	f.clock.start()
+	if f.clock.before > 0 {
+		f.checkTime()
+	}
 	if !f.insideEpoch() {
 		f.drawWeights(hard, beforeTraining)
 	}

@@ -46,11 +46,15 @@ func (p *Plan) readLogger(name string, n *config.Node) error {
 
 // logRow tells the loggers of metrics, with Lightning's step of them.
 func (f *fitter) logRow(metrics []metric, epoch, step int) error {
+	return f.loggers.Row(rowOf(metrics, epoch, step))
+}
+
+func rowOf(metrics []metric, epoch, step int) tracking.Row {
 	row := tracking.Row{Epoch: epoch, Step: step}
 	for _, m := range metrics {
 		row.Metrics = append(row.Metrics, tracking.Metric{Name: m.name, Value: m.value})
 	}
-	return f.loggers.Row(row)
+	return row
 }
 
 // logged starts the loggers, trains, and tells them how that ended.
@@ -116,10 +120,10 @@ func (f *fitter) logRecords() error {
 
 // logBest tells the loggers of a checkpoint that has become the best.
 func (f *fitter) logBest() error {
-	best := f.callbacks.best()
-	if best == "" || best == f.loggedBest {
+	keeper := f.callbacks.best()
+	if keeper == nil || keeper.BestPath == f.loggedBest {
 		return nil
 	}
-	f.loggedBest = best
-	return f.loggers.File(tracking.File{Path: best, Kind: tracking.BestCheckpoint})
+	f.loggedBest = keeper.BestPath
+	return f.loggers.File(tracking.File{Path: f.loggedBest, Kind: tracking.BestCheckpoint})
 }

@@ -421,8 +421,9 @@ func (c *modelCheckpoint) adopt(s checkpointState, exists func(path string) bool
 // finalPath is the name of the checkpoint with the test results, beside the best.
 func finalPath(best string) string { return strings.TrimSuffix(best, checkpointSuffix) + finalSuffix }
 
-// Names of checkpoints.
+// Names of checkpoints, and of their directory in a run.
 const (
+	checkpointsDir   = "checkpoints"
 	lastName         = "last"
 	checkpointSuffix = ".ckpt"
 	finalSuffix      = "_final" + checkpointSuffix

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -112,4 +113,43 @@ func (p *Plan) direction(metric string) string {
 		}
 	}
 	return ""
+}
+
+// checkMode refuses a mode that is none; what has it.
+func checkMode(what, mode string) error {
+	if mode != "min" && mode != "max" {
+		return config.Refuse("mode", "%s: mode %q is neither min nor max", what, mode)
+	}
+	return nil
+}
+
+// worst is the value that any other is better than.
+func worst(mode string) float64 {
+	if mode == "min" {
+		return math.Inf(1)
+	}
+	return math.Inf(-1)
+}
+
+func opposite(mode string) string {
+	if mode == "min" {
+		return "max"
+	}
+	return "min"
+}
+
+func better(mode string, a, b float64) bool {
+	if mode == "min" {
+		return a < b
+	}
+	return a > b
+}
+
+// unknownMetric is the error of a part of the config, what, whose metric is not there.
+func unknownMetric(what, name string, metrics []metric) error {
+	known := make([]string, len(metrics))
+	for i, m := range metrics {
+		known[i] = m.name
+	}
+	return fmt.Errorf("%s monitors %q, which is not logged; logged are %v", what, name, known)
 }

@@ -2,9 +2,7 @@ package train
 
 import (
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -35,9 +33,8 @@ type Plan struct {
 	trainer     trainerConfig
 	callbacks   callbacks
 	loggers     tracking.Group
-	startFrom   string // the trained model to start from; empty: none
-	onlyReadout bool
-	freeze      []string        // parts of the model that are not trained
+	root        RootKeys
+	startFrom   string          // the trained model to start from; empty: none
 	objective   string          // the metric that a search judges the training by; empty: none
 	precision   torch.Precision // on a GPU
 }
@@ -58,49 +55,6 @@ func NewPlan(cfg *config.Config) (*Plan, error) {
 	}
 	return p, nil
 }
-
-// readRoot reads what stands at the root of the config and below paths.
-func (p *Plan) readRoot() error {
-	var problems config.Problems
-	if n, err := p.cfg.Root.Select("model"); err == nil && n != nil {
-		p.conventions = models.ConventionsOf(n)
-	}
-	var seed *int64
-	var start, objective, compatibility *string
-	for path, to := range map[string]any{
-		"compatibility": &compatibility,
-		"seed":          &seed, "only_train_readout": &p.onlyReadout, "freeze": &p.freeze, "objective_target": &objective,
-		"paths.output_dir": &p.OutputDir, "paths.load_model_path": &start,
-	} {
-		problems.Add(p.decode(path, to))
-	}
-	if _, ok := p.cfg.Root.At("paths.output_dir"); !ok {
-		problems.AddAt(p.cfg.Root, config.Refuse("paths.output_dir", "the config has no paths.output_dir"))
-	}
-	if p.startFrom = orElse(start, ""); p.startFrom != "" {
-		problems.AddAt(p.cfg.Root, p.checkStart())
-	}
-	if p.objective = orElse(objective, ""); objective != nil && !slices.Contains(p.validationMetrics(), p.objective) {
-		problems.AddAt(p.cfg.Root, config.Refuse("objective_target", "objective_target %q is no metric of the validation: %s",
-			p.objective, strings.Join(p.validationMetrics(), ", ")))
-	}
-	version := orElse(compatibility, releaseNumbers)
-	if p.corrected = version == correctedNumbers; !p.corrected && version != releaseNumbers {
-		problems.AddAt(p.cfg.Root, config.Refuse("compatibility", "compatibility must be %q (numbers as the release of the Python package) "+
-			"or %q (as its later sources, where they correct the release), got %q", releaseNumbers, correctedNumbers, version))
-	}
-	p.Seed = randomSeed()
-	if seed != nil {
-		p.Seed = uint64(*seed)
-	}
-	return problems.Err()
-}
-
-// The words of the root key compatibility.
-const (
-	releaseNumbers   = "1.1.1"
-	correctedNumbers = "head"
-)
 
 // validationMetrics are the names of what is logged after a validation.
 func (p *Plan) validationMetrics() []string {
@@ -210,40 +164,7 @@ func (p *Plan) readScheduler(model *config.Node) error {
 	return nil
 }
 
-// knownNames are the keys that training reads, by the mapping that has them. Others
-// may stand beside them: they are the user's own variables.
-var knownNames = map[string][]string{
-	"": {
-		"check_stimuli_responses_match", "compatibility", "data_io", "dataloader", "freeze", ensembleKey, "logger", "matmul_precision", "model", "objective_target",
-		"only_train_readout", "paths", "seed", "trainer", "training_callbacks",
-	},
-	"data_io":          {"data_info", "responses", "stimuli"},
-	"matmul_precision": {"precision"},
-	"paths":            {"load_model_path", "output_dir"},
-}
-
-// checkNames looks for keys that are nearly those that training reads, where these
-// are absent: they are mistyped, not variables.
-func (p *Plan) checkNames() error {
-	var problems config.Problems
-	for _, path := range slices.Sorted(maps.Keys(knownNames)) {
-		n := p.cfg.Root
-		if path != "" {
-			var ok bool
-			if n, ok = n.At(path); !ok {
-				continue
-			}
-		}
-		absent := slices.DeleteFunc(slices.Clone(knownNames[path]), func(name string) bool { _, ok := n.Get(name); return ok })
-		for key, value := range n.Fields() {
-			if near, ok := config.Nearest(key, absent); ok && !slices.Contains(knownNames[path], key) {
-				e := config.Errorf(value, "unknown key %q", key)
-				e.Hint = fmt.Sprintf("did you mean %q?", near)
-				problems.Add(e)
-			}
-		}
-	}
-	return problems.Err()
-}
-
 var errNoData = errors.New("no training batches: limit_train_batches is 0, or the data is too short")
+
+// randomSeed is for configs with seed: null; run.json records it.
+func randomSeed() uint64 { return uint64(rand.Uint32()) }

@@ -6,6 +6,9 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 )
 
+// highestPrecision is the word of matmul_precision.precision for float32.
+const highestPrecision = "highest"
+
 // readPrecision reads what a GPU may do for speed: trainer.precision, and
 // matmul_precision, the argument of torch.set_float32_matmul_precision (high and medium
 // allow TF32). On the CPU, and for losses everywhere, all is float32.
@@ -23,19 +26,12 @@ func (p *Plan) readPrecision() error {
 		n, _ := p.cfg.Root.At("trainer.precision")
 		return config.Errorf(n, "trainer.precision=%s is not supported: weights are float32. Choose 32-true, 16-mixed or bf16-mixed", word)
 	}
-	n, ok := p.cfg.Root.At("matmul_precision.precision")
-	if !ok {
-		return nil
-	}
-	var word string
-	if err := n.Decode(&word); err != nil {
-		return err
-	}
-	switch word {
-	case "highest":
+	switch word := p.root.Matmul.Precision; word {
+	case highestPrecision:
 	case "high", "medium":
 		p.precision.TF32 = true
 	default:
+		n, _ := p.cfg.Root.At("matmul_precision.precision")
 		return config.Errorf(n, "matmul_precision.precision must be highest, high or medium, got %q", word)
 	}
 	return nil

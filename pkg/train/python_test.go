@@ -36,7 +36,7 @@ func TestPythonLoadsEveryFamily(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "written.ckpt")
-		if err := writeCheckpoint(path, content); err != nil {
+		if err := writeFinal(path, content); err != nil {
 			t.Fatal(err)
 		}
 		args = append(args, folder, path)

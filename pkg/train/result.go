@@ -99,9 +99,9 @@ func ReadResult(dir string) (*Result, error) {
 	return r, nil
 }
 
-// removeResult takes away the result of an earlier training in the directory.
-func removeResult(dir string) error {
-	err := os.Remove(filepath.Join(dir, ResultFile))
+// removeFile takes away what an earlier training has left, if it has.
+func removeFile(path string) error {
+	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/open-retina/openretina-go/pkg/data"
-	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
+	"github.com/open-retina/openretina-go/pkg/fileio"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
-	"github.com/open-retina/openretina-go/pkg/tracking"
 )
 
 // Environment is what a training depends on besides its config.
@@ -160,114 +155,5 @@ func (f *fitter) addFiles() error {
 		f.callbacks.checkpoints = nil // last.ckpt is written all the same
 	}
 	f.callbacks.prepare(f.checkpointDir(), f.trainer.validatesAtEpochEnds())
-	return os.MkdirAll(f.checkpointDir(), 0o777)
+	return fileio.MkdirAll(f.checkpointDir())
 }
-
-// finish tests the best model and writes its final checkpoint.
-func (f *fitter) finish(ctx context.Context) (result *Result, err error) {
-	result = &Result{Epochs: f.epoch, StopReason: f.stopReason}
-	if f.callbacks.best() == "" { // the model as it is now is what there is
-		if result.Tests, err = f.test(ctx, f.Model); err != nil {
-			return nil, err
-		}
-		return result, f.addObjective(ctx, result, f.Model)
-	}
-	result.addBest(f.callbacks.checkpoints[0])
-	best, err := models.Load(result.Best, models.Options{Device: f.Model.Device()})
-	if err != nil {
-		return nil, err
-	}
-	defer best.Close()
-	if result.Tests, err = f.test(ctx, best); err != nil {
-		return nil, err
-	}
-	if err := f.addObjective(ctx, result, best); err != nil {
-		return nil, err
-	}
-	content, err := modelContent(best, f.info)
-	if err != nil {
-		return nil, err
-	}
-	content.Epoch, content.GlobalStep = int64(f.epoch), int64(f.globalStep)
-	result.Final = finalPath(result.Best)
-	if err := writeCheckpoint(result.Final, content); err != nil {
-		return nil, err
-	}
-	final := tracking.File{Name: "model/" + filepath.Base(result.Final), Path: result.Final, Kind: tracking.FinalCheckpoint}
-	if err := f.loggers.File(final); err != nil {
-		return nil, err
-	}
-	f.log.Info("tested the best model", "checkpoint", result.Best)
-	return result, nil
-}
-
-// addObjective validates the best model for what a search judges it by.
-func (f *fitter) addObjective(ctx context.Context, r *Result, m *models.CoreReadout) error {
-	if f.objective == "" {
-		return nil
-	}
-	metrics, err := f.validateModel(ctx, m)
-	if err != nil {
-		return fmt.Errorf("validation of the best model: %w", err)
-	}
-	value, ok := lookup(metrics, f.objective)
-	if !ok {
-		return unknownMetric("objective_target", f.objective, metrics)
-	}
-	r.Objective = &Score{Metric: f.objective, Value: finite(value)}
-	return f.logRow(metrics, f.epoch, f.globalStep)
-}
-
-// test evaluates a model on every part of the data, as the Python package does
-// after training; the results go to the log and into data_info.
-func (f *fitter) test(ctx context.Context, m *models.CoreReadout) ([]TestScore, error) {
-	state := f.train.State()
-	parts, err := f.data.Parts(&state)
-	if err != nil {
-		return nil, err
-	}
-	row := []metric{}
-	var scores []TestScore
-	performance := pickle.NewDict()
-	cut := 0
-	for i, part := range parts {
-		if err := f.trainer.LimitTestBatches.check("limit_test_batches", part.Loader.Batches()); err != nil {
-			return nil, err
-		}
-		sums := newAverages()
-		err := heldOut(ctx, part.Loader, f.trainer.LimitTestBatches.of(part.Loader.Batches()), func(b *data.Batch) error {
-			v, err := evaluateBatch(ctx, m, b)
-			if err != nil {
-				return err
-			}
-			sums.add(m.Loss.Name(), v.TrainLoss, b.Clips)
-			sums.add(m.EvaluationLoss.Name(), v.Evaluation, b.Clips)
-			if v.Values > 0 {
-				sums.add(m.Loss.Name()+"_per_neuron_frame", v.PerNeuronFrame, v.Values)
-			}
-			cut = v.CutFrames
-			performance.SetString(b.Session, sessionPerformance(v))
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("testing on %s: %w", part.Name, err)
-		}
-		score := TestScore{Name: part.Name}
-		for at, v := range sums.values() { // Lightning logs the last part first
-			row = slices.Insert(row, at, metric{fmt.Sprintf("%s/dataloader_idx_%d", v.name, i), v.value})
-		}
-		score.Loss, _ = lookup(sums.values(), m.Loss.Name())
-		score.Evaluation, _ = lookup(sums.values(), m.EvaluationLoss.Name())
-		scores = append(scores, score)
-	}
-	if err := f.logRow(row, f.epoch, f.globalStep); err != nil {
-		return nil, err
-	}
-	f.info.SetString("pretrained_performance_metric", "test "+m.EvaluationLoss.Name())
-	f.info.SetString("pretrained_performance", performance)
-	f.info.SetString("model_cut_frames", int64(cut))
-	return scores, nil
-}
-
-// randomSeed is for configs with seed: null; run.json records it.
-func randomSeed() uint64 { return uint64(rand.Uint32()) }

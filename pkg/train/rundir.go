@@ -12,8 +12,6 @@ import (
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
 	"github.com/open-retina/openretina-go/pkg/fileio"
-	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
-	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
 )
@@ -41,7 +39,7 @@ func (p *Plan) startRecord(env *Environment) (*runRecord, error) {
 	if err := WriteHydraFiles(p.cfg, p.OutputDir); err != nil {
 		return nil, err
 	}
-	if err := removeResult(p.OutputDir); err != nil {
+	if err := removeFile(filepath.Join(p.OutputDir, ResultFile)); err != nil {
 		return nil, err
 	}
 	r := &runRecord{
@@ -115,20 +113,4 @@ func (r *runRecord) write(dir string) error {
 		r.Data[path] = digest
 	}
 	return fileio.WriteJSON(filepath.Join(dir, RunFile), r)
-}
-
-// sessionPerformance is what test_step keeps of a session: each neuron's
-// correlation, or the evaluation loss where that is another.
-func sessionPerformance(v heldOutMetrics) any {
-	if v.PerNeuron == nil {
-		return scalar(v.Evaluation)
-	}
-	a, _ := ndarray.FromFloat32(v.PerNeuron, len(v.PerNeuron)) // a vector fits its length
-	return &checkpoint.Tensor{Array: a}
-}
-
-func writeCheckpoint(path string, c *checkpoint.Checkpoint) error {
-	c.OptimizerStates, c.LRSchedulers = []any{}, []any{}
-	c.Callbacks, c.Loops = pickle.NewDict(), loopsTree(int(c.Epoch), int(c.GlobalStep), 0, 0)
-	return checkpoint.Write(path, c)
 }

@@ -157,7 +157,7 @@ func TestPythonLoadsSpatialContrastModels(t *testing.T) {
 			}
 			dir := t.TempDir()
 			file := func(name string) string { return filepath.Join(dir, name) }
-			if err := writeCheckpoint(file("model.ckpt"), content); err != nil {
+			if err := writeFinal(file("model.ckpt"), content); err != nil {
 				t.Fatal(err)
 			}
 			responses, err := m.Respond(t.Context(), r.arrays["inputs"], "01")

@@ -210,7 +210,7 @@ func (p *Plan) checkpointDir() string {
 	if all := p.callbacks.checkpoints; len(all) > 0 && all[0].Dirpath != nil {
 		return filepath.Clean(*all[0].Dirpath)
 	}
-	return filepath.Join(p.OutputDir, "checkpoints")
+	return filepath.Join(p.OutputDir, checkpointsDir)
 }
 
 // restore continues from a checkpoint: to the same bits where it is one of ours, else

@@ -167,3 +167,40 @@ func TestGoldinsScheduleIsMended(t *testing.T) {
 		t.Error("the schedule of goldin_2022_core_readout is not as it should be")
 	}
 }
+
+// TestMaxTimeMayBeRaised: a training that max_time has ended goes on where it is given
+// more, and says in its result what ended it.
+func TestMaxTimeMayBeRaised(t *testing.T) {
+	dir := t.TempDir()
+	short, err := train(t, t.Context(), tinyRun(t, dir, "+trainer.max_time={_target_: datetime.timedelta, microseconds: 1}"), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if short.Epochs != 1 || !strings.Contains(short.StopReason, "trainer.max_time") {
+		t.Fatalf("%d epochs, %q", short.Epochs, short.StopReason)
+	}
+	again, err := train(t, t.Context(), tinyRun(t, dir, "+trainer.max_time={_target_: datetime.timedelta, microseconds: 1}", "trainer.ckpt_path=last"), &recorder{})
+	if err != nil || again.Epochs != 1 || again.StopReason != short.StopReason {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	long, err := train(t, t.Context(), tinyRun(t, dir, "+trainer.max_time='00:01:00:00'", "trainer.ckpt_path=last"), &recorder{})
+	if err != nil || long.Epochs != 3 || long.StopReason != "" {
+		t.Fatalf("%+v, %v", long, err)
+	}
+}
+
+// TestTheBestModelIsOfTheFirstCallbackThatKeepsOne: in result.json and in the run
+// directory alike.
+func TestTheBestModelIsOfTheFirstCallbackThatKeepsOne(t *testing.T) {
+	dir := t.TempDir()
+	const target = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, "
+	result, err := train(t, t.Context(), tinyRun(t, dir, "trainer.max_epochs=1", "training_callbacks.model_checkpoint=null",
+		"+training_callbacks.none="+target+"save_top_k: 0}", "+training_callbacks.best="+target+"monitor: val_loss, filename: best}"), &recorder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, err := BestCheckpoint(dir)
+	if want := filepath.Join(dir, checkpointsDir, "best.ckpt"); err != nil || best != want || result.Best != want || result.Monitored.Metric != "val_loss" {
+		t.Errorf("best is %s in the run, %+v in its result, %v", best, result, err)
+	}
+}
