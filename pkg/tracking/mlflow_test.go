@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -267,7 +268,7 @@ func TestMLflowIsAwayToTheEnd(t *testing.T) {
 	if err := l.Close(t.Context(), Killed); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said.String(), "has not taken all") || !strings.Contains(said.String(), "values=10") {
+	if !strings.Contains(said.String(), "has not taken all") || !strings.Contains(said.String(), "values=11") {
 		t.Errorf("log is %s", &said)
 	}
 	server.answers(0)
@@ -277,6 +278,40 @@ func TestMLflowIsAwayToTheEnd(t *testing.T) {
 	if diff := cmp.Diff(ofEpochs(0, 3), server.metrics); diff != "" || server.params["learning_rate"] != "0.01" {
 		t.Errorf("parameters %v, metrics differ: %s", server.params, diff)
 	}
+}
+
+// TestMLflowMayBeSlow: the end of a training waits for a large file as long as it moves.
+func TestMLflowMayBeSlow(t *testing.T) {
+	server := newFakeMLflow(t)
+	var taken atomic.Int64
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			server.ServeHTTP(w, r)
+			return
+		}
+		for {
+			n, err := io.CopyN(io.Discard, r.Body, 4<<20)
+			if taken.Add(n); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}))
+	defer slow.Close()
+	path := filepath.Join(t.TempDir(), "epoch=01_final.ckpt")
+	const size = 32 << 20 // which takes longer than the end waits for a server that stands still
+	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := logTo(t, slow.URL, nil, slog.New(slog.DiscardHandler))
+	if err := l.File(File{Name: "model/final.ckpt", Path: path, Kind: FinalCheckpoint}); err != nil {
+		t.Fatal(err)
+	}
+	end(t, l)
+	if server.mu.Lock(); taken.Load() != size || !slices.Equal(server.status, []string{"FINISHED"}) {
+		t.Errorf("%d bytes of %d were taken, the run is %v", taken.Load(), size, server.status)
+	}
+	server.mu.Unlock()
 }
 
 func TestSecondInterruptDoesNotWaitForMLflow(t *testing.T) {

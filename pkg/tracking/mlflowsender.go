@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-retina/openretina-go/pkg/tracking/mlflow"
@@ -25,7 +26,7 @@ type mlflowWaits struct {
 
 var defaultWaits = mlflowWaits{first: time.Second, longest: time.Minute, end: 10 * time.Second}
 
-// maxPending bounds the values that wait.
+// maxPending bounds what waits.
 const maxPending = 200_000
 
 // mlflowDelivery is something that the server has not taken yet: parameters, metrics,
@@ -37,6 +38,9 @@ type mlflowDelivery struct {
 	Path    string          `json:"path,omitempty"`
 	Content []byte          `json:"content,omitempty"`
 }
+
+// values is what a delivery counts for.
+func (d mlflowDelivery) values() int { return max(len(d.Metrics), 1) }
 
 // mlflowSender sends what is logged, in its order, from a goroutine of its own: a
 // training never waits for the server. While that does not answer all is kept, and
@@ -52,10 +56,11 @@ type mlflowSender struct {
 	mu    sync.Mutex
 	run   mlflow.Run // its ID is empty until there is one
 	queue []mlflowDelivery
-	// waiting is the number of metrics in the queue, lost that of those that did not
-	// fit into it.
+	// waiting is how many values are in the queue, lost how many did not fit into it.
 	waiting, lost int
 	refused       bool // the server takes nothing
+	// moved grows with all that the server takes, each piece of a file too.
+	moved atomic.Int64
 
 	wake   chan struct{}
 	ending chan struct{} // closed when all is logged
@@ -81,7 +86,7 @@ func (s *mlflowSender) start() {
 	s.wake, s.ending, s.done, s.cancel = make(chan struct{}, 1), make(chan struct{}), make(chan struct{}), cancel
 	s.known = map[string]map[logged]bool{}
 	for _, d := range s.queue {
-		s.waiting += len(d.Metrics)
+		s.waiting += d.values()
 	}
 	go func() {
 		defer close(s.done)
@@ -96,11 +101,11 @@ func (s *mlflowSender) add(d mlflowDelivery) {
 	if s.refused {
 		return
 	}
-	if s.waiting+len(d.Metrics) > maxPending {
-		s.lost += len(d.Metrics)
+	if s.waiting+d.values() > maxPending {
+		s.lost += d.values()
 		return
 	}
-	s.waiting += len(d.Metrics)
+	s.waiting += d.values()
 	s.queue = append(s.queue, d)
 	select {
 	case s.wake <- struct{}{}:
@@ -261,9 +266,10 @@ func (s *mlflowSender) taken(n int) {
 	defer s.mu.Unlock()
 	n = min(n, len(s.queue)) // none is left where the server has refused
 	for _, d := range s.queue[:n] {
-		s.waiting -= len(d.Metrics)
+		s.waiting -= d.values()
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
+	s.moved.Add(1)
 }
 
 // prepare makes the run, or goes on with it.
@@ -379,9 +385,21 @@ func (s *mlflowSender) sendFile(ctx context.Context, d mlflowDelivery) error {
 			s.log.Debug("not sent to MLflow", "error", err)
 			return nil
 		}
-		content, size = f, info.Size()
+		content, size = &watched{f, &s.moved}, info.Size()
 	}
 	return s.client.Upload(ctx, s.run, d.Name, content, size)
+}
+
+// watched is a file that counts what is read of it.
+type watched struct {
+	io.Reader
+	count *atomic.Int64
+}
+
+func (w *watched) Read(p []byte) (n int, err error) {
+	n, err = w.Reader.Read(p)
+	w.count.Add(int64(n))
+	return n, err
 }
 
 // finish waits until all is sent, or the server has not answered for a while, and ends
@@ -414,7 +432,7 @@ func (s *mlflowSender) finish(ctx context.Context, status Status) {
 // await waits as long as the server takes something now and then.
 func (s *mlflowSender) await(ctx context.Context) {
 	for {
-		_, before := s.snapshot()
+		before := s.moved.Load()
 		select {
 		case <-s.done:
 			return
@@ -422,7 +440,7 @@ func (s *mlflowSender) await(ctx context.Context) {
 			return
 		case <-time.After(s.waits.end):
 		}
-		if _, left := s.snapshot(); len(left) == len(before) {
+		if s.moved.Load() == before {
 			return
 		}
 	}
