@@ -134,9 +134,6 @@ func (f lnpFamily) conventions() Conventions {
 func (f lnpFamily) singleCell() {}
 
 func (f lnpFamily) fill(m *CoreReadout, sessions []Session, _ bool) (err error) {
-	if err := f.Validate(); err != nil {
-		return err
-	}
 	if err := oneCell("SingleCellSeparatedLNP", sessions); err != nil {
 		return err
 	}
