@@ -253,6 +253,12 @@ func AutoencoderFrom(c *checkpoint.Checkpoint, o Options) (*Autoencoder, error) 
 	if err != nil {
 		return nil, err
 	}
+	if _, stored := hyper.Get("loss"); !stored { // converted files do not keep it, and only a training needs it
+		err := hyper.Set("loss", config.Object{{Key: config.TargetKey, Value: autoencoderModule + ".SparsityMSELoss"}})
+		if err != nil {
+			return nil, err
+		}
+	}
 	arguments := defaultAutoencoder()
 	if err := hyper.Read(&arguments); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,35 @@ func loadAutoencoder(t *testing.T, o Options) *Autoencoder {
 	}
 	t.Cleanup(a.Close)
 	return a
+}
+
+// TestConvertedAutoencoder: files other than checkpoints do not keep the loss, a Python
+// object, without which an autoencoder is the same.
+func TestConvertedAutoencoder(t *testing.T) {
+	c, err := Open(filepath.Join(autoencoderFolder, "checkpoint.ckpt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "converted.safetensors")
+	if err := checkpoint.WriteSafetensors(path, c); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Open(path); err != nil {
+		t.Fatal(err)
+	}
+	a, err := AutoencoderFrom(c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	r := readForward(t)
+	reconstruction, _, err := a.Reconstruct(t.Context(), r["input"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := r["output"].Float64s(); !slices.Equal(reconstruction.Float64s(), want) {
+		t.Errorf("%v, want %v", reconstruction.Float64s(), want)
+	}
 }
 
 func readForward(t *testing.T) recorded {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"sort"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -35,6 +36,9 @@ type Description struct {
 	// width); CutFrames how many frames a response is shorter than its stimulus.
 	InShape   []int64 `json:"in_shape,omitempty"`
 	CutFrames *int64  `json:"cut_frames,omitempty"`
+	// InputDim and HiddenDim are the neurons and hidden units of a sparse autoencoder.
+	InputDim  int64 `json:"input_dim,omitempty"`
+	HiddenDim int64 `json:"hidden_dim,omitempty"`
 
 	Sessions []DescribedSession `json:"sessions,omitempty"`
 	// Score is that of all sessions' neurons.
@@ -87,9 +91,9 @@ type DescribedTraining struct {
 	Resumable bool `json:"resumable"`
 }
 
-// Describe reads a description off a file's content. It rebuilds the model, where
-// that is possible, to see that it fits its weights.
-func Describe(c *checkpoint.Checkpoint) (*Description, error) {
+// Describe reads a description off the content of the file at path. It rebuilds the
+// model, where that is possible, to see that it fits its weights.
+func Describe(c *checkpoint.Checkpoint, path string) (*Description, error) {
 	hyper := c.HyperParameters
 	if hyper == nil {
 		hyper = &pickle.Dict{}
@@ -112,22 +116,23 @@ func Describe(c *checkpoint.Checkpoint) (*Description, error) {
 	if d.Training, err = describeTraining(c, hyper); err != nil {
 		return nil, err
 	}
-	d.tryModel(c)
+	d.tryModel(c, filepath.Dir(path))
 	return d, nil
 }
 
 // tryModel rebuilds the model, and measures what it cuts.
-func (d *Description) tryModel(c *checkpoint.Checkpoint) {
+func (d *Description) tryModel(c *checkpoint.Checkpoint, beside string) {
 	if HoldsAutoencoder(c) {
 		a, err := AutoencoderFrom(c, Options{})
 		if err != nil {
 			d.Problem = firstProblem(err)
 			return
 		}
+		d.InputDim, d.HiddenDim = a.InputDim, a.HiddenDim
 		a.Close()
 		return
 	}
-	m, err := FromCheckpoint(c, Options{})
+	m, err := FromCheckpoint(c, Options{beside: beside})
 	if err != nil {
 		d.Problem = firstProblem(err)
 		return
@@ -136,6 +141,11 @@ func (d *Description) tryModel(c *checkpoint.Checkpoint) {
 	frames := int(m.InShape[1])
 	cut := int64(frames - m.ResponseFrames(frames))
 	d.CutFrames = &cut
+	if d.Sessions == nil { // the classes of single cells store none
+		for _, name := range m.Sessions() {
+			d.Sessions = append(d.Sessions, DescribedSession{Name: name, Neurons: int64(m.readouts[name].NumNeurons())})
+		}
+	}
 }
 
 // firstProblem is the first of the problems that an error lists.

@@ -12,11 +12,12 @@ import (
 
 func describe(t *testing.T, path ...string) *Description {
 	t.Helper()
-	c, err := checkpoint.Open(filepath.Join(path...))
+	file := filepath.Join(path...)
+	c, err := Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Describe(c)
+	d, err := Describe(c, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,14 @@ func TestDescribe(t *testing.T) {
 			other + "/single_cell_spatial_contrast/checkpoint.ckpt", "openretina.models.spatial_contrast.SingleCellSpatialContrast",
 			"", "", 4, nil,
 			[]int64{1, 30, 24, 26},
-			nil,
+			[]int64{1},
+		},
+		{
+			checkpoints + "/single_cell_lnp/checkpoint.ckpt", "openretina.models.linear_nonlinear.SingleCellSeparatedLNP",
+			"", "", 101,
+			[]Kernel{{"space_conv", 1, 1, 1, 9, 9}, {"time_conv", 1, 1, 20, 1, 1}},
+			[]int64{1, 20, 18, 16},
+			[]int64{1},
 		},
 	} {
 		t.Run(test.file, func(t *testing.T) {
@@ -128,6 +136,13 @@ func TestDescribeNamesTheClassOfOurLNP(t *testing.T) {
 	}
 	if got := modelClass(&checkpoint.Checkpoint{State: &checkpoint.State{}, HyperParameters: hyper}, hyper); got != lnpClass {
 		t.Errorf("the class is %q", got)
+	}
+}
+
+func TestDescribeAnAutoencoder(t *testing.T) {
+	d := describe(t, autoencoderFolder, "checkpoint.ckpt")
+	if d.Class != AutoencoderTarget || d.InputDim != 12 || d.HiddenDim != 30 || d.Problem != "" {
+		t.Errorf("%+v", d)
 	}
 }
 

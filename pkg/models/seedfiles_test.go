@@ -157,7 +157,7 @@ func TestSeedOfAMemberIsAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Describe(c)
+	d, err := Describe(c, path)
 	if err != nil {
 		t.Fatal(err)
 	}

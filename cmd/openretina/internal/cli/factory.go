@@ -31,7 +31,9 @@ type Factory struct {
 // NewFactory makes the factory of one run of the program.
 func NewFactory(io *IOStreams, in Interrupts) *Factory {
 	level := new(slog.LevelVar)
-	return &Factory{IO: io, Interrupts: in, level: level, Log: newLogger(io.Err, level)}
+	log := newLogger(io.Err, level)
+	slog.SetDefault(log) // packages that are given none warn by it
+	return &Factory{IO: io, Interrupts: in, level: level, Log: log}
 }
 
 // action makes the RunE of a command: from here on an error is the command's own.

@@ -101,7 +101,7 @@ func describeModel(files modelFiles) (first modelInfo, err error) {
 		if err != nil {
 			return first, err
 		}
-		d, err := models.Describe(c)
+		d, err := models.Describe(c, path)
 		if err != nil {
 			return first, fmt.Errorf("%s: %w", path, err)
 		}
@@ -147,6 +147,9 @@ func (i *modelInfo) modelRows() (rows [][]string) {
 	rows = addRow(rows, "buffers", grouped(i.Buffers))
 	if i.InShape != nil {
 		rows = addRow(rows, "stimulus", torch.FormatShape(i.InShape)+" (channels, frames, height, width)")
+	}
+	if i.HiddenDim > 0 {
+		rows = addRow(rows, "responses", fmt.Sprintf("of %s neurons, taken apart into %s hidden units", grouped(i.InputDim), grouped(i.HiddenDim)))
 	}
 	if i.CutFrames != nil {
 		rows = addRow(rows, "lag", fmt.Sprintf("%d frames without response at the start of a clip", *i.CutFrames))
