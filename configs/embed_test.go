@@ -63,3 +63,32 @@ func Example() {
 	fmt.Println("the rate times", step.Gamma, "after every", step.StepSize, step.Interval+"s")
 	// Output: the rate times 0.1 after every 10 epochs
 }
+
+// TestSchedulesFitTheSimulatedRetina: every schedule may take the place of its own, whose
+// settings would be unknown to another.
+func TestSchedulesFitTheSimulatedRetina(t *testing.T) {
+	files, err := fs.Glob(configs.FS, "lr_scheduler/*.yaml")
+	if err != nil || len(files) < 7 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "lr_scheduler/"), ".yaml")
+		c, err := config.Compose(config.Options{
+			Sources:    []config.Source{{FS: configs.FS, Path: "configs", Provider: "main"}},
+			ConfigName: "simulated_retina",
+			Overrides:  []string{"lr_scheduler=" + name},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		schedule, err := c.Root.Select("lr_scheduler")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, patience := schedule.Get("patience")
+		target, err := config.Target(schedule)
+		if plateau := strings.HasSuffix(target, ".ReduceLROnPlateau"); err != nil || patience != plateau {
+			t.Errorf("%s: %s has a patience: %v (%v)", name, target, patience, err)
+		}
+	}
+}
