@@ -78,6 +78,8 @@ func (m *moviesFromPickle) location() location   { return m.File }
 func (h *hoeflingResponses) location() location  { return h.Dict.file }
 func (d *directoryStimuli) location() location   { return location{path: d.Directory.Path} }
 func (d *directoryResponses) location() location { return location{path: d.Directory.Path} }
+func (b *baccusStimuli) location() location      { return location{path: b.Data.Path} }
+func (b *baccusResponses) location() location    { return location{path: b.Data.Path} }
 
 func (a *sharedMovie) sizes() clipSettings { return a.Clips }
 func (a *movieEach) sizes() clipSettings   { return a.Clips }

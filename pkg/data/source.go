@@ -83,11 +83,15 @@ func init() { //nolint:gochecknoinits // fills the tables above, nothing else
 		moviesFromPickle{}, moviesFromPickle.build)
 	config.Register(StimulusReaders, "openretina.data_io.h5_dataset_reader.load_stimuli",
 		directoryStimuli{}, directoryStimuli.build)
+	config.Register(StimulusReaders, "openretina.data_io.maheswaranathan_2023.stimuli.load_all_stimuli",
+		defaultBaccusStimuli(), baccusStimuli.build)
 
 	config.Register(ResponseReaders, "openretina.data_io.hoefling_2024.responses.make_final_responses",
 		defaultHoeflingResponses(), hoeflingResponses.build)
 	config.Register(ResponseReaders, "openretina.data_io.h5_dataset_reader.load_responses",
 		directoryResponses{}, directoryResponses.build)
+	config.Register(ResponseReaders, "openretina.data_io.maheswaranathan_2023.responses.load_all_responses",
+		defaultBaccusResponses(), baccusResponses.build)
 
 	config.Register(Arrangers, "openretina.data_io.hoefling_2024.dataloaders.natmov_dataloaders_v2",
 		defaultSharedMovie(), sharedMovie.build)
