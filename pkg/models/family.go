@@ -39,6 +39,10 @@ type Conventions struct {
 	// Train and Validation are what the class's training_step and validation_step log,
 	// in their order.
 	Train, Validation []Metric
+	// EvaluationKey is the argument of the evaluation loss, Evaluation the loss where that is
+	// not given; empty and nil stand for evaluation_loss and the usual correlation.
+	EvaluationKey string
+	Evaluation    Loss
 	// PerElement divides the loss by the number of responses, in training and
 	// validation alike. Else it is whole in training, and divided by batch + time +
 	// neurons in validation.

@@ -40,13 +40,17 @@ func Direction(model *config.Node, q Quantity) string {
 	if !q.Judges() {
 		return "min"
 	}
-	n, _ := model.Get("evaluation_loss")
-	l, err := lossOr(n, defaultEvaluationLoss())
+	c := ConventionsOf(model)
+	if c.Evaluation == nil {
+		c.EvaluationKey, c.Evaluation = "evaluation_loss", defaultEvaluationLoss()
+	}
+	n, _ := model.Get(c.EvaluationKey)
+	l, err := lossOr(n, c.Evaluation)
 	if err != nil {
 		return ""
 	}
-	c, ok := l.(interface{ HigherIsBetter() bool })
-	if higher := ok && c.HigherIsBetter(); higher == (q == EvaluationLoss) {
+	correlation, ok := l.(interface{ HigherIsBetter() bool })
+	if higher := ok && correlation.HigherIsBetter(); higher == (q == EvaluationLoss) {
 		return "max"
 	}
 	return "min"

@@ -65,8 +65,16 @@ func (f *singleContrastFamily) conventions() Conventions {
 	return Conventions{
 		Train:      []Metric{{"train_loss", DataLoss}, {"train_correlation", Correlation}},
 		Validation: []Metric{{"val_loss", DataLoss}, {"val_correlation", Correlation}},
-		PerElement: true,
+		PerElement: true, EvaluationKey: "validation_loss", Evaluation: averageCorrelation(),
 	}
+}
+
+// averageCorrelation is the evaluation loss of a cell. Python's has per_neuron too: of one
+// neuron it is the same number.
+func averageCorrelation() Loss {
+	l := defaultCorrelation()
+	l.Avg = true
+	return l
 }
 
 // check leaves the STA file alone, which is data.
@@ -139,13 +147,10 @@ func (f *singleContrastFamily) fill(m *CoreReadout, sessions []Session, _ bool) 
 			f.filters.height, f.filters.width, patch.height, patch.width)
 	}
 	m.Core = patchCore{patch: patch}
-	// Python's default has per_neuron too: of one neuron it is the same number.
-	correlation := defaultCorrelation()
-	correlation.Avg = true
 	if m.Loss, err = lossOr(f.Loss, averagePoisson()); err != nil {
 		return err
 	}
-	if m.EvaluationLoss, err = lossOr(f.ValidationLoss, correlation); err != nil {
+	if m.EvaluationLoss, err = lossOr(f.ValidationLoss, averageCorrelation()); err != nil {
 		return err
 	}
 	r, err := newSingleContrast(m.store.Root(), f.filters, contrastInit{f.WInit, f.AInit, f.BInit, f.CInit})
