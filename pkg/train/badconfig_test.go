@@ -125,6 +125,23 @@ func TestAllPrimaryConfigsArePlannedOrRefusedWithTheirPlace(t *testing.T) {
 	}
 }
 
+// TestCallbackWithoutAName: the Python package's optimizer_reset.yaml gives its callback
+// no name of its own.
+func TestCallbackWithoutAName(t *testing.T) {
+	const data = "paths.data_dir=/nowhere"
+	p, err := NewPlan(composed(t, "simulated_retina", data, "training_callbacks=[early_stopping,optimizer_reset]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.callbacks.reset == nil || len(p.callbacks.early) != 1 {
+		t.Errorf("callbacks %+v", p.callbacks)
+	}
+	_, err = NewPlan(composed(t, "simulated_retina", data, "training_callbacks=optimizer_reset", "+training_callbacks.patience=3"))
+	if err == nil || !strings.Contains(err.Error(), `unknown key "patience"`) {
+		t.Errorf("accepted: %v", err)
+	}
+}
+
 func TestAllProblemsAreToldAtOnce(t *testing.T) {
 	_, err := NewPlan(composed(t, "simulated_retina", "paths.data_dir=/nowhere", "seed=many", "~data_io.stimuli.norm_std",
 		"++data_io.stimuli.norm_sdt=1", "dataloader.batch_size=0", "dataloader.clip_length=long", "model.core.dropout_rate=2",

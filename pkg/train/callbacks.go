@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -52,9 +53,15 @@ func (p *Plan) readCallbacks() error {
 		return err
 	}
 	var problems config.Problems
+	unnamed, err := unnamedCallback(n)
+	problems.Add(err)
+	if unnamed != nil {
+		_, err := Callbacks.Build(unnamed, &p.callbacks)
+		problems.Add(err)
+	}
 	seen := map[string]string{}
 	for name, c := range n.Fields() {
-		if c.Kind() == config.Null {
+		if c.Kind() == config.Null || unnamed != nil && c.Kind() != config.Map {
 			continue
 		}
 		before := len(p.callbacks.stateKeys())
@@ -69,6 +76,22 @@ func (p *Plan) readCallbacks() error {
 		}
 	}
 	return problems.Err()
+}
+
+// unnamedCallback is the callback whose file gives it no name, as the Python package's
+// optimizer_reset.yaml: its _target_ and its settings stand beside the other callbacks.
+// It is nil where there is none.
+func unnamedCallback(callbacks *config.Node) (unnamed *config.Node, err error) {
+	if _, ok := callbacks.Get(config.TargetKey); !ok {
+		return nil, nil
+	}
+	unnamed = config.NewMap()
+	for name, c := range callbacks.Fields() {
+		if c.Kind() != config.Map && c.Kind() != config.Null {
+			err = errors.Join(err, unnamed.Set(name, c))
+		}
+	}
+	return unnamed, err
 }
 
 // stateKeys are the names under which checkpoints hold the callbacks' states.
