@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/open-retina/openretina-go/pkg/config"
@@ -77,8 +77,8 @@ func WriteHydraFiles(c *config.Config, dir string) error {
 	return nil
 }
 
-// addDirectory takes the files of a data directory into the record, if there is
-// one.
+// addDirectory takes a file, or the files of a data directory, into the record, if there
+// is one.
 func (r *runRecord) addDirectory(dir string) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // absent: nothing to record
 		if err == nil && d.Type().IsRegular() {
@@ -96,7 +96,7 @@ func (r *runRecord) resolver(find data.Resolver) data.Resolver {
 	return func(ctx context.Context, pathOrURL, cacheDir string) (string, error) {
 		path, err := find(ctx, pathOrURL, cacheDir)
 		if err == nil {
-			r.files = append(r.files, path)
+			r.addDirectory(path)
 		}
 		return path, err
 	}
@@ -104,8 +104,8 @@ func (r *runRecord) resolver(find data.Resolver) data.Resolver {
 
 // write finishes run.json.
 func (r *runRecord) write(dir string) error {
-	sort.Strings(r.files)
-	for _, path := range r.files {
+	slices.Sort(r.files)
+	for _, path := range slices.Compact(r.files) {
 		digest, err := checkpoint.Digest(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
