@@ -8,5 +8,5 @@ import "embed"
 
 // FS is the tree: primary configs at its root, one directory for each group.
 //
-//go:embed *.yaml */*.yaml schema/*.json
+//go:embed *.yaml */*.yaml */*/*.yaml schema/*.json
 var FS embed.FS

@@ -61,10 +61,12 @@ type singleContrastFamily struct {
 
 func (f *singleContrastFamily) singleCell() {}
 
+// conventions has val_evaluation_loss beside the class's own val_correlation, the same
+// number: the Python package's callbacks watch that name, which its class never logs.
 func (f *singleContrastFamily) conventions() Conventions {
 	return Conventions{
 		Train:      []Metric{{"train_loss", DataLoss}, {"train_correlation", Correlation}},
-		Validation: []Metric{{"val_loss", DataLoss}, {"val_correlation", Correlation}},
+		Validation: []Metric{{"val_loss", DataLoss}, {"val_correlation", Correlation}, {"val_evaluation_loss", Correlation}},
 		PerElement: true, EvaluationKey: "validation_loss", Evaluation: averageCorrelation(),
 	}
 }

@@ -105,7 +105,8 @@ func (r *runRecord) resolver(find data.Resolver) data.Resolver {
 // write finishes run.json.
 func (r *runRecord) write(dir string) error {
 	slices.Sort(r.files)
-	for _, path := range slices.Compact(r.files) {
+	r.files = slices.Compact(r.files)
+	for _, path := range r.files {
 		digest, err := checkpoint.Digest(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -155,15 +155,15 @@ func TestMonitorsThatContradictTheirMetricAreRefused(t *testing.T) {
 	}
 }
 
-// TestGoldinsScheduleIsMended: the Python package's config lets the schedule wait for a
+// TestGoldinsScheduleIsRefused: the Python package's config lets the schedule wait for a
 // Poisson loss to rise.
-func TestGoldinsScheduleIsMended(t *testing.T) {
+func TestGoldinsScheduleIsRefused(t *testing.T) {
 	const mistake = "mode: max contradicts the metric, since val_evaluation_loss is better when it is lower"
 	contradicts := func(overrides ...string) bool {
 		_, err := NewPlan(composed(t, "goldin_2022_core_readout", overrides...))
 		return slices.ContainsFunc(problemsOf(err), func(e *config.Error) bool { return strings.Contains(e.Error(), mistake) })
 	}
-	if contradicts() || !contradicts("lr_scheduler.mode=max") {
+	if !contradicts() || contradicts("lr_scheduler.mode=min") {
 		t.Error("the schedule of goldin_2022_core_readout is not as it should be")
 	}
 }

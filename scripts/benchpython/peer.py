@@ -35,6 +35,31 @@ def predict(model_path, stimulus_path, responses_path, threads):
     np.save(responses_path, responses.numpy())
 
 
+class SortedScan:
+    """os.scandir with the entries sorted by name."""
+
+    scandir = staticmethod(os.scandir)
+
+    def __init__(self, path="."):
+        with self.scandir(path) as entries:
+            self.entries = iter(sorted(entries, key=lambda entry: entry.name))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.entries)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.entries = iter(())
+
+
 def train(config_path, threads):
     """Trains as `openretina train` does with a config that has been composed."""
     # Lightning reads the best checkpoint for its test with a loader that refuses it otherwise.
@@ -45,6 +70,7 @@ def train(config_path, threads):
     from openretina.cli.train import train_model
 
     torch.set_num_threads(int(threads))
+    os.scandir = SortedScan  # sessions come in directory order; weights are drawn in that of the names here
     config = OmegaConf.load(config_path)
     OmegaConf.set_struct(config, True)
     train_model(config)
