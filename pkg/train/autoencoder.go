@@ -227,7 +227,7 @@ func (f *autoencoderFitter) resume() error {
 		return fmt.Errorf("trainer.ckpt_path: %s: %w", path, err)
 	}
 	f.epoch, f.steps, f.resumed = int(c.Epoch), int(c.GlobalStep), true
-	return f.optimizer.SetState(optimizerState(c.OptimizerStates[0], len(f.model.Store().Parameters())))
+	return f.optimizer.SetState(optimizerState(c.OptimizerStates[0], counted(len(f.model.Store().Parameters()))))
 }
 
 // logStatesKey is the loggers' states in a checkpoint, as JSON.

@@ -4,6 +4,7 @@ import (
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch/checkpoint"
+	"github.com/open-retina/openretina-go/pkg/torch/nn"
 	"github.com/open-retina/openretina-go/pkg/torch/optim"
 )
 
@@ -34,19 +35,20 @@ func optimizerTree(o optim.Optimizer) (*pickle.Dict, error) {
 	return pickle.NewDict("state", params, "param_groups", []any{group}), nil
 }
 
-// optimizerState is the inverse of optimizerTree, for n parameters.
-func optimizerState(tree any, n int) *optim.State {
-	state := &optim.State{Params: make([]*optim.ParamState, n)}
+// optimizerState is the inverse of optimizerTree, for parameters that have these numbers
+// in it.
+func optimizerState(tree any, numbers []int) *optim.State {
+	state := &optim.State{Params: make([]*optim.ParamState, len(numbers))}
 	d, ok := tree.(*pickle.Dict)
 	if !ok {
 		return state
 	}
 	params, _ := get[*pickle.Dict](d, "state")
-	for i := range n {
+	for i, number := range numbers {
 		if params == nil {
 			break
 		}
-		raw, ok := params.Get(int64(i))
+		raw, ok := params.Get(int64(number))
 		entry, isDict := raw.(*pickle.Dict)
 		if !ok || !isDict {
 			continue
@@ -74,6 +76,39 @@ func optimizerState(tree any, n int) *optim.State {
 		}
 	}
 	return state
+}
+
+// numbersIn are the numbers that a file's optimizer state gives the parameters of a
+// model. PyTorch numbers them in the order of the file's tensors: that of the sessions
+// need not be ours.
+func numbersIn(names []string, store *nn.Store) []int {
+	number := map[string]int{}
+	for _, name := range names {
+		if e, ok := store.Lookup(name); ok && e.Parameter {
+			number[name] = len(number)
+		}
+	}
+	numbers := make([]int, 0, len(number))
+	for _, e := range store.Entries() {
+		if !e.Parameter {
+			continue
+		}
+		n, ok := number[e.Name]
+		if !ok { // an older name: as many parameters, in our order
+			return counted(len(store.Parameters()))
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// counted are the numbers from 0 to n-1.
+func counted(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	return numbers
 }
 
 // groupTree is a state as Python's dict.

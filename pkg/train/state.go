@@ -227,8 +227,8 @@ func (f *fitter) restore(c *checkpoint.Checkpoint) error {
 	if len(c.OptimizerStates) == 0 {
 		return errors.New("it holds no optimizer state (saved with save_weights_only?)")
 	}
-	params := len(f.Model.Store().Parameters())
-	if err := f.Optimizer.SetState(optimizerState(c.OptimizerStates[0], params)); err != nil {
+	numbers := numbersIn(c.State.Names(), f.Model.Store())
+	if err := f.Optimizer.SetState(optimizerState(c.OptimizerStates[0], numbers)); err != nil {
 		return err
 	}
 	if len(c.LRSchedulers) > 0 {
