@@ -21,7 +21,7 @@ func TestInterruptedTrainingContinues(t *testing.T) {
 		t.Fatalf("exit code is %d, stderr %s", code, rest)
 	}
 	epochs := 1
-	for _, m := range regexp.MustCompile(`(?m)^epoch (\d+) val`).FindAllStringSubmatch(rest, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^epoch (\d+)\S* train_loss`).FindAllStringSubmatch(rest, -1) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestInterruptedTrainingContinues(t *testing.T) {
 	cmd, stderr = start(t, nil, "train", "--progress=none", "--config="+filepath.Join(run, ".hydra", "config.yaml"),
 		"paths.output_dir="+run, "trainer.ckpt_path=last", fmt.Sprintf("trainer.max_epochs=%d", epochs+2))
 	code, rest = end(t, cmd, stderr)
-	if code != 0 || !strings.Contains(rest, "continuing") || !strings.Contains(rest, fmt.Sprintf("epoch %d/%d val_loss", epochs+1, epochs+2)) {
+	if code != 0 || !strings.Contains(rest, "continuing") || !strings.Contains(rest, fmt.Sprintf("epoch %d/%d train_loss", epochs+1, epochs+2)) {
 		t.Errorf("exit code is %d, stderr %s", code, rest)
 	}
 	cmd, stderr = start(t, nil, "eval", "--model="+run)
