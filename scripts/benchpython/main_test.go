@@ -20,7 +20,7 @@ func TestFlags(t *testing.T) {
 	if o.python != "python-of-the-environment" || o.output != "build/bench-python-avx2.json" {
 		t.Errorf("python %s, output %s", o.python, o.output)
 	}
-	if o, err := parseFlags(nil, io.Discard); err != nil || len(o.cases) != 18 || len(o.threads) != 2 {
+	if o, err := parseFlags(nil, io.Discard); err != nil || len(o.cases) != len(words(defaultCases)) || len(o.threads) != 2 {
 		t.Errorf("without flags: %+v, %v", o, err)
 	}
 	for _, args := range []string{"-cases nothing", "-threads 0", "-trainings nothing", "-seeds 0", "-pairs -1", "word", "-python= -cases mei_1"} {
