@@ -283,15 +283,12 @@ func (d *directoryStimuli) newMovie(path string, shape []int) (*Movie, error) {
 	return newMovie(shape[0], shape[1], shape[2], shape[3]), nil
 }
 
-// normalise subtracts the mean and divides by the standard deviation, in float32.
+// normalise normalises a movie that has only numbers.
 func (d *directoryStimuli) normalise(m *Movie, path string) error {
 	if err := m.checkFinite(); err != nil {
 		return fmt.Errorf("stimulus %s: %w", path, err)
 	}
-	mean, std := float32(*d.Mean), float32(*d.Std)
-	for i, value := range m.Data {
-		m.Data[i] = (value - mean) / std
-	}
+	m.normalise(*d.Mean, *d.Std)
 	return nil
 }
 

@@ -77,7 +77,7 @@ func (d *directoryResponses) readSession(f *hdf5.File, file sessionFile) (*recor
 			return nil, err
 		}
 		r.tests[name] = test
-		if r.repeats[name], err = readTrials(f, name, test); err != nil {
+		if r.repeats[name], err = readTrials(f, trialsFolder+"/"+name, test); err != nil {
 			return nil, err
 		}
 	}
@@ -141,10 +141,9 @@ func transpose(d *hdf5.Dataset, lead []int, to Responses, sums []float64) error 
 	return nil
 }
 
-// readTrials reads the responses to each repeat of a test stimulus, if the file
-// has them.
-func readTrials(f *hdf5.File, stimulus string, mean Responses) ([]Responses, error) {
-	path := trialsFolder + "/" + stimulus
+// readTrials reads the responses (repeats, neurons, frames) to each repeat of a test
+// stimulus; nil where the file has none under the path.
+func readTrials(f *hdf5.File, path string, mean Responses) ([]Responses, error) {
 	d, err := f.Dataset(path)
 	if errors.Is(err, hdf5.ErrNotFound) {
 		return nil, nil

@@ -43,6 +43,28 @@ func (m *Movie) checkFinite() error {
 	return nil
 }
 
+// statistics are the mean of all pixels and their standard deviation, with divisor
+// n - 1, in single precision as the Python package keeps them.
+func (m *Movie) statistics() (mean, std float64) {
+	var sum, squares float64
+	for _, v := range m.Data {
+		sum += float64(v)
+	}
+	n := float64(len(m.Data))
+	mean = sum / n
+	for _, v := range m.Data {
+		squares += (float64(v) - mean) * (float64(v) - mean)
+	}
+	return float64(float32(mean)), float64(float32(math.Sqrt(squares / (n - 1))))
+}
+
+// normalise subtracts a mean and divides by a standard deviation, in float32.
+func (m *Movie) normalise(mean, std float64) {
+	for i, v := range m.Data {
+		m.Data[i] = (v - float32(mean)) / float32(std)
+	}
+}
+
 // View is the whole movie as it is.
 func (m *Movie) View() View {
 	v := View{colors: m.Channels, height: m.Height, width: m.Width}

@@ -29,23 +29,7 @@ core_hidden_padding: [0, 1, 1]
 	if got, _ := m.Hyper.At("n_neurons_dict.a"); got == nil || got.Value() != int64(2) {
 		t.Errorf("n_neurons_dict.a is %v", got)
 	}
-	state, err := m.Store().StateDict()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := m.HyperParameters(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hyper, err := hyperNode(stored)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := Restore(hyper, state, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
+	again := restored(t, m, nil)
 	got, err := config.ToJSON(again.Hyper, false)
 	if err != nil {
 		t.Fatal(err)

@@ -249,23 +249,7 @@ func TestBadGRUCoresAreRefused(t *testing.T) {
 // TestHyperparametersRebuildGRUCores goes over a checkpoint's form and back.
 func TestHyperparametersRebuildGRUCores(t *testing.T) {
 	m := pacedModel(t, true)
-	hyper, err := m.HyperParameters(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := hyperNode(hyper)
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := m.Store().StateDict()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := Restore(n, state, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
+	again := restored(t, m, nil)
 	clips, err := noise(m, 2, 20).Read(Range{0, 2}, Range{0, 20})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/torchtest"
@@ -40,6 +41,33 @@ func loadOn(t *testing.T, d torch.Device, path ...string) *CoreReadout {
 	}
 	t.Cleanup(m.Close)
 	return m
+}
+
+// restored is a model rebuilt of what files have of it: hyperparameters, which change
+// may change, and the state dict.
+func restored(t *testing.T, m *CoreReadout, change func(*pickle.Dict)) *CoreReadout {
+	t.Helper()
+	stored, err := m.HyperParameters(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(stored)
+	}
+	hyper, err := hyperNode(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := m.Store().StateDict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Restore(hyper, state, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Close)
+	return again
 }
 
 func readArray(t *testing.T, path ...string) *ndarray.Array {

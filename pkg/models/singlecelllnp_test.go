@@ -59,23 +59,7 @@ func TestSingleCellLNPRespondsPieceByPiece(t *testing.T) {
 // nothing beside them.
 func TestSingleCellLNPSurvivesItsFile(t *testing.T) {
 	m := load(t, lnpFolder, "checkpoint.ckpt")
-	hyper, err := m.HyperParameters(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := hyperNode(hyper)
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := m.Store().StateDict()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := Restore(n, state, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
+	again := restored(t, m, nil)
 	got, err := again.Respond(t.Context(), readArray(t, lnpFolder, "input.npy"), "")
 	if err != nil {
 		t.Fatal(err)

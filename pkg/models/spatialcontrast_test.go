@@ -12,6 +12,7 @@ import (
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/fileio/npy"
+	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
 	"github.com/open-retina/openretina-go/pkg/torch/nn"
@@ -277,24 +278,7 @@ func TestSpatialContrastModelsAreRestoredWithoutSTAs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stored, err := m.HyperParameters(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			stored.SetString("sta_dir", "/nowhere")
-			hyper, err := hyperNode(stored)
-			if err != nil {
-				t.Fatal(err)
-			}
-			state, err := m.Store().StateDict()
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Restore(hyper, state, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer again.Close()
+			again := restored(t, m, func(stored *pickle.Dict) { stored.SetString("sta_dir", "/nowhere") })
 			if got, want := again.Sessions(), m.Sessions(); !slices.Equal(got, want) {
 				t.Errorf("sessions are %v, want %v", got, want)
 			}

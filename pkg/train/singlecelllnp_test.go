@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
-	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
 	"github.com/open-retina/openretina-go/pkg/torch"
@@ -140,34 +138,7 @@ func (r recordedLNP) compare(t *testing.T, store *nn.Store, prefix string, toler
 // TestPythonLoadsSingleCellLNP: load_from_checkpoint of the class reads our file, and
 // answers as we do.
 func TestPythonLoadsSingleCellLNP(t *testing.T) {
-	python := os.Getenv("OPENRETINA_PYTHON")
-	if python == "" {
-		t.Skip("OPENRETINA_PYTHON names no Python interpreter with openretina")
-	}
+	pythonOrSkip(t)
 	r := readLNP(t)
-	m := r.model(t, torch.CPU)
-	content, err := modelContent(m, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := func(name string) string { return filepath.Join(dir, name) }
-	if err := writeFinal(file("model.ckpt"), content); err != nil {
-		t.Fatal(err)
-	}
-	responses, err := m.Respond(t.Context(), r.arrays["inputs"], "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, a := range map[string]*ndarray.Array{"stimulus.npy": r.arrays["inputs"], "responses.npy": responses} {
-		if err := npy.WriteFile(file(name), a); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), python, "../../scripts/python/check_single_cell.py",
-		file("model.ckpt"), file("stimulus.npy"), file("responses.npy"))
-	cmd.Env = append(os.Environ(), "PYTHONSAFEPATH=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	checkAnswersInPython(t, r.model(t, torch.CPU), nil, r.arrays["inputs"], "", "../../scripts/python/check_single_cell.py")
 }

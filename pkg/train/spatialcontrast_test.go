@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/open-retina/openretina-go/pkg/config"
 	"github.com/open-retina/openretina-go/pkg/data"
-	"github.com/open-retina/openretina-go/pkg/fileio/npy"
 	"github.com/open-retina/openretina-go/pkg/fileio/pickle"
 	"github.com/open-retina/openretina-go/pkg/models"
 	"github.com/open-retina/openretina-go/pkg/ndarray"
@@ -147,38 +145,12 @@ func (r recordedContrast) compareAfter(t *testing.T, m *models.CoreReadout) {
 // TestPythonLoadsSpatialContrastModels: load_from_checkpoint of the classes reads our
 // files, with the STAs that they are made of, and answers as we do.
 func TestPythonLoadsSpatialContrastModels(t *testing.T) {
-	python := os.Getenv("OPENRETINA_PYTHON")
-	if python == "" {
-		t.Skip("OPENRETINA_PYTHON names no Python interpreter with openretina")
-	}
+	pythonOrSkip(t)
 	for name, r := range readContrast(t) {
 		t.Run(name, func(t *testing.T) {
-			m := r.model(t)
-			content, err := modelContent(m, pickle.NewDict())
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			file := func(name string) string { return filepath.Join(dir, name) }
-			if err := writeFinal(file("model.ckpt"), content); err != nil {
-				t.Fatal(err)
-			}
-			responses, err := m.Respond(t.Context(), r.arrays["inputs"], "01")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, a := range map[string]*ndarray.Array{"stimulus.npy": r.arrays["inputs"], "responses.npy": responses} {
-				if err := npy.WriteFile(file(name), a); err != nil {
-					t.Fatal(err)
-				}
-			}
 			class, _ := r.Model["_target_"].(string)
-			cmd := exec.CommandContext(t.Context(), python, "../../scripts/python/check_spatial_contrast.py",
-				class[strings.LastIndexByte(class, '.')+1:], file("model.ckpt"), file("stimulus.npy"), file("responses.npy"))
-			cmd.Env = append(os.Environ(), "PYTHONSAFEPATH=1")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
+			checkAnswersInPython(t, r.model(t), pickle.NewDict(), r.arrays["inputs"], "01",
+				"../../scripts/python/check_spatial_contrast.py", class[strings.LastIndexByte(class, '.')+1:])
 		})
 	}
 }
